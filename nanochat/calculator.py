@@ -1,0 +1,65 @@
+"""The calculator tool: arithmetic and letter counting by walking a syntax tree.
+
+Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
+wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
+
+    >>> calculate("12*34"), calculate("10/4"), calculate("6/3"), calculate('"banana".count("a")')
+    ('408', '2.5', '2', '3')
+"""
+
+import ast
+import math
+import operator
+
+MAX_CHARS = 200        # a tool call is a line, not a program
+MAX_DIGITS = 30        # larger results are refused before they are computed or printed
+MAX_ABS = 10 ** MAX_DIGITS
+
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+             ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.UAdd: operator.pos}
+
+
+class CalculatorError(ValueError):
+    """The expression is not one the calculator does; the message is what the model gets to see."""
+
+
+def calculate(expression: str) -> str:
+    """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
+
+    Accepts numbers, + - * / // % and parentheses, and "text".count("t"). Raises CalculatorError otherwise.
+    """
+    if len(expression) > MAX_CHARS:
+        raise CalculatorError("expression too long")
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+        return format_number(_value(tree.body))
+    except ZeroDivisionError:
+        raise CalculatorError("division by zero") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise error if isinstance(error, CalculatorError) else CalculatorError("not an expression") from None
+
+
+def format_number(value: int | float) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) else f"{value:.10g}"
+
+
+def _value(node: ast.AST) -> int | float:
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return _checked(value)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+            return OPERATORS[type(op)](_value(operand))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            return _checked(OPERATORS[type(op)](_value(left), _value(right)))
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="count"),
+                      args=[ast.Constant(value=str() as letter)], keywords=[]) if letter:
+            return text.count(letter)
+    raise CalculatorError("not an expression")
+
+
+def _checked(value: int | float) -> int | float:
+    if not math.isfinite(value) or abs(value) > MAX_ABS:
+        raise CalculatorError("number too large")
+    return value

@@ -1,0 +1,175 @@
+"""Markup that data cannot break, figures for people, and the report's two charts as SVG written by hand.
+
+Whatever enters an element is escaped unless it is `Html`, and only elements are. Charts are drawn in units of about
+a pixel on a phone and scale with the page; colours and fonts come from the page's style sheet, so that they follow
+light and dark.
+"""
+
+import html
+import math
+import re
+from typing import NamedTuple
+
+MAX_POINTS = 240                           # of a curve: more than a phone has pixels for
+WIDTH, HEIGHT = 360, 210
+LEFT, RIGHT, TOP, BOTTOM = 36, 8, 26, 34   # margins around the plotted area of a line chart
+LABEL_WIDTH, LANE = 78, 10                 # of an interval chart: for the names, and per dot
+
+
+# -----------------------------------------------------------------------------
+# Markup
+
+class Html(str):
+    """Text that is markup already."""
+
+
+def el(name: str, *children, **attributes) -> Html:
+    """An element. class_ is class, stroke_width is stroke-width; children may be lists, None is nothing.
+
+    >>> el("b", "<i>", title='"')
+    '<b title="&quot;">&lt;i&gt;</b>'
+    """
+    words = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{words}>{escape(children)}</{name}>")
+
+
+def escape(value) -> str:
+    if value is None or isinstance(value, Html):
+        return value or ""
+    if isinstance(value, (list, tuple)):
+        return "".join(map(escape, value))
+    # control characters and half surrogates, which models do write, have no place in an HTML file
+    return html.escape(re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", str(value)))
+
+
+# -----------------------------------------------------------------------------
+# Figures for people
+
+def format_count(value: float) -> str:
+    """At most three figures: 4096 -> '4.1k', 3670016 -> '3.67M'."""
+    for factor, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * factor:
+            return f"{value / factor:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def format_bytes(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
+
+
+def format_duration(seconds: float) -> str:
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def format_percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+
+
+# -----------------------------------------------------------------------------
+# Curves
+
+class Series(NamedTuple):
+    kind: str                            # its class in the style sheet: line, faint or dots
+    points: list[tuple[float, float]]
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round values from at or below low to at or above high, 1, 2 or 5 times a power of ten apart.
+
+    >>> ticks(0, 870)
+    [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]
+    """
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(power * factor for factor in (1, 2, 5, 10) if high - low <= most * power * factor * (1 + 1e-9))
+    return [round(i * step, 12) for i in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
+
+
+def thin(points: list[tuple[float, float]], most: int = MAX_POINTS) -> list[tuple[float, float]]:
+    """At most `most` points: means of equally many neighbours."""
+    size = math.ceil(len(points) / most) or 1
+    groups = [points[i:i + size] for i in range(0, len(points), size)]
+    return [tuple(sum(column) / len(group) for column in zip(*group)) for group in groups]
+
+
+def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Running mean of y over a twentieth of the curve, centred, so that it does not lag."""
+    reach = len(points) // 40
+    windows = [points[max(0, i - reach):i + reach + 1] for i in range(len(points))]
+    return [(x, sum(y for _, y in window) / len(window)) for (x, _), window in zip(points, windows)]
+
+
+def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[tuple[float, str]] = (),
+               from_zero: bool = False) -> Html:
+    """Curves on one pair of axes. `rules` are levels to compare with: (y, name)."""
+    xs, ys = zip(*(point for one in series for point in one.points))
+    ys = [*ys, *(y for y, _ in rules), *([0] if from_zero else [])]
+    x_end, y_ticks = max(xs), ticks(min(ys), max(ys))
+    plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def x_at(x):
+        return LEFT + x / (x_end or 1) * plot_width
+
+    def y_at(y):
+        return TOP + (y_ticks[-1] - y) / (y_ticks[-1] - y_ticks[0]) * plot_height
+
+    marks = [el("text", y_label, x=0, y=11), el("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 2, text_anchor="end")]
+    for y in y_ticks:
+        marks += [level(y_at(y), "grid"), el("text", format_count(y), x=LEFT - 6, y=f"{y_at(y) + 4:.1f}", text_anchor="end")]
+    marks += [el("text", format_count(x), x=f"{x_at(x):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle")
+              for x in ticks(0, x_end) if x <= x_end]
+    for y, name in rules:
+        marks += [level(y_at(y), "rule"),
+                  el("text", name, x=WIDTH - RIGHT, y=f"{y_at(y) - 5:.1f}", text_anchor="end", class_="ink")]
+    for one in series:
+        marks += curve(one, [(f"{x_at(x):.1f}", f"{y_at(y):.1f}") for x, y in one.points])
+    return svg(HEIGHT, marks, f"{y_label} over {x_label}")
+
+
+def level(y: float, kind: str) -> Html:
+    return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_=kind)
+
+
+def curve(series: Series, places: list[tuple[str, str]]) -> list[Html]:
+    marks = [el("path", d="M" + "L".join(f"{x},{y}" for x, y in places), class_=series.kind)]
+    if series.kind == "dots":
+        marks += [el("circle", el("title", f"{format_count(x)}: {y:.4g}"), cx=cx, cy=cy, r=3.2)
+                  for (x, y), (cx, cy) in zip(series.points, places)]
+    return marks
+
+
+def svg(height: float, marks: list, label: str) -> Html:
+    return el("svg", marks, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=label)
+
+
+# -----------------------------------------------------------------------------
+# Shares with their intervals
+
+def interval_chart(skills: dict, stages: list[str]) -> Html:
+    """{skill: {stage: {accuracy, ci95, n}}} as a row per skill, in it a dot with its interval per stage, from the top."""
+    row = LANE * (len(stages) + 1.2)
+    bottom = 4 + row * len(skills)
+
+    def x_at(share):
+        return f"{LABEL_WIDTH + share * (WIDTH - LABEL_WIDTH - 16):.1f}"
+
+    marks = []
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        marks += [el("line", x1=x_at(share), x2=x_at(share), y1=4, y2=f"{bottom:.1f}", class_="grid"),
+                  el("text", format_percent(share), x=x_at(share), y=f"{bottom + 16:.1f}", text_anchor="middle")]
+    for i, (skill, scores) in enumerate(skills.items()):
+        top = 4 + row * i
+        marks.append(el("text", skill, x=0, y=f"{top + row / 2 + 4:.1f}", class_="ink"))
+        for stage, score in scores.items():
+            y = f"{top + LANE * (stages.index(stage) + 1.1):.1f}"
+            low, high = score["ci95"]
+            marks += [el("line", x1=x_at(low), x2=x_at(high), y1=y, y2=y, class_=f"interval {stage}"),
+                      el("circle", el("title", f"{skill}, {stage}: {format_percent(score['accuracy'])} of {score['n']}"),
+                         cx=x_at(score["accuracy"]), cy=y, r=3.6, class_=stage)]
+    return svg(round(bottom + 22, 1), marks, "accuracy by skill and stage, with 95% intervals")

@@ -1,0 +1,227 @@
+"""What a saved step is, and which one to load.
+
+A step folder is self-contained: chat, evaluation and export need nothing else.
+
+    step_00000123/
+        model.safetensors            fp32 masters by parameter name
+        optim-<k>-of-<n>.safetensors moments that rank k owned; any number of ranks reads any n
+        state.json                   step, loader, meter, optimizer updates: where the run stood
+        config.json  tokenizer.json  the run's, copied
+        manifest.json                {format_version, files: {name: [bytes, sha256]}, weights_sha256}, written last
+
+Ranks write into step_*.tmp-<launch>/; renaming that folder is the only commit point, so a kill at any moment leaves
+either the whole step or none of it. Sizes are checked whenever steps are listed, hashes when one is loaded.
+No pickle anywhere: safetensors and JSON.
+"""
+
+import os
+import re
+import shutil
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+
+from nanochat.common import UserError, barrier, get_dist_info, print0
+from nanochat.files import fsync_dir, read_json, sha256_file, write_json
+from nanochat.gpt import GPT, GPTConfig
+from nanochat.run import FORMAT_VERSION, STAGES, Run, runs_dir
+from nanochat.tokenizer import Tokenizer
+
+CHAT_STAGES = ("rl", "sft", "mid")  # the best to talk to first
+
+
+def save_step(run: Run, step: int, *, model: GPT, optimizer, tokenizer: Tokenizer, state: dict) -> Path:
+    """Called by all ranks. Returns the committed folder."""
+    from safetensors.torch import save_file
+    info = get_dist_info()
+    final = run.dir / f"step_{step:08d}"
+    temp = run.dir / f"{final.name}.tmp-{_launch_id()}"
+    temp.mkdir(parents=True, exist_ok=True)
+    save_file(optimizer.state_tensors(), temp / f"optim-{info.rank}-of-{info.world}.safetensors")
+    if info.rank == 0:
+        save_file({name: p.detach().contiguous() for name, p in model.named_parameters()}, temp / "model.safetensors")
+        write_json(temp / "state.json", {"step": step, "num_updates": optimizer.num_updates, **state})
+        shutil.copy(run.dir / "config.json", temp / "config.json")
+        tokenizer.save(temp / "tokenizer.json")
+    barrier()
+    if info.rank == 0:
+        _commit(temp, final)
+    barrier()
+    return final
+
+
+def _launch_id() -> str:
+    """One random name for all ranks, so that two launches never write into the same folder."""
+    name = [uuid.uuid4().hex[:8]]
+    if get_dist_info().world > 1:
+        dist.broadcast_object_list(name)
+    return name[0]
+
+
+def _commit(temp: Path, final: Path):
+    files = {}
+    for path in sorted(temp.iterdir()):
+        with open(path, "rb+") as f:
+            os.fsync(f.fileno())
+        files[path.name] = [path.stat().st_size, sha256_file(path)]
+    write_json(temp / "manifest.json", {"format_version": FORMAT_VERSION, "files": files,
+                                        "weights_sha256": files["model.safetensors"][1]})
+    shutil.rmtree(final, ignore_errors=True)  # the same step saved by an earlier, resumed life of this run
+    temp.rename(final)
+    fsync_dir(final.parent)
+
+
+# -----------------------------------------------------------------------------
+# Finding a step
+
+def list_steps(run_dir: Path) -> list[Path]:
+    """Valid step folders, oldest first. Bad ones are named on stderr and left out; temporary ones are ignored."""
+    steps = []
+    for path in sorted(run_dir.glob("step_*")):
+        if re.fullmatch(r"step_\d{8}", path.name):
+            problem = step_problem(path)
+            if problem:
+                print0(f"skipping {path}: {problem}")
+            else:
+                steps.append(path)
+    return steps
+
+
+def step_problem(step_dir: Path, *, with_hashes: bool = False) -> str | None:
+    """Why this folder cannot be trusted, or None. Sizes always, contents on request."""
+    try:
+        manifest = read_json(step_dir / "manifest.json")
+        files = manifest["files"].items()
+    except (OSError, UserError, KeyError, TypeError, AttributeError):
+        return "its manifest.json is missing or unreadable"
+    if manifest.get("format_version") != FORMAT_VERSION:
+        return f"format version {manifest.get('format_version')}, this code reads {FORMAT_VERSION}"
+    for name, (size, sha256) in files:
+        path = step_dir / name
+        if not path.is_file() or path.stat().st_size != size:
+            return f"{name} is missing or not {size:,} bytes"
+        if with_hashes and sha256_file(path) != sha256:
+            return f"{name} does not match its sha256"
+    return None
+
+
+def newest_step(run_dir: Path) -> Path | None:
+    """The newest step that passes every check, hashes included."""
+    for path in reversed(list_steps(run_dir)):
+        problem = step_problem(path, with_hashes=True)
+        if problem is None:
+            return path
+        print0(f"skipping {path}: {problem}")
+    return None
+
+
+def find_step(source: str | tuple[str, ...] | None, tag: str | None, step: int | None) -> Path:
+    """The step that --source, --model-tag and --step choose; source may be several stages, best first.
+    By default the newest tag's rl, else sft, else mid."""
+    stages = (source,) if isinstance(source, str) else source or CHAT_STAGES
+    if not set(stages) <= set(STAGES):
+        raise UserError(f"--source {source}: choose one of {', '.join(STAGES)}")
+    runs = {(run_dir.name, stage): run_dir for stage in stages for run_dir in sorted(runs_dir(stage).glob("*"))
+            if any(run_dir.glob("step_*/manifest.json"))}
+    existing = ", ".join(f"{stage}/{name}" for name, stage in runs) or f"none yet in {runs_dir('*')}"
+    if tag is not None and tag not in {name for name, _ in runs}:
+        raise UserError(f"--model-tag {tag}: no such model of stage {' or '.join(stages)}; there are: {existing}")
+    if not runs:
+        raise UserError(f"no trained model of stage {' or '.join(stages)} yet in {runs_dir('*')}; "
+                        "train one with bash runs/quickstart.sh")
+    tag = tag or max(runs, key=lambda key: _last_written(runs[key]))[0]
+    for stage in stages:
+        run_dir = runs.get((tag, stage))
+        path = run_dir and (run_dir / f"step_{step:08d}" if step is not None else newest_step(run_dir))
+        if step is not None and run_dir and not path.is_dir():
+            steps = ", ".join(str(int(p.name[5:])) for p in list_steps(run_dir))
+            raise UserError(f"--step {step}: {stage}/{tag} has no such step; there are: {steps}")
+        if path:
+            return path
+    raise UserError(f"no valid checkpoint among {existing}; train again with --overwrite")
+
+
+def _last_written(run_dir: Path) -> float:
+    return max(path.stat().st_mtime for path in run_dir.glob("step_*/manifest.json"))
+
+
+# -----------------------------------------------------------------------------
+# Loading
+
+class LoadedModel(NamedTuple):
+    model: GPT
+    tokenizer: Tokenizer
+    info: dict  # source, tag, step, weights_sha256, config (the run's), checkpoint (path)
+
+
+def load_model(source: str | tuple[str, ...] | None, model_tag: str | None, step: int | None, *, device: torch.device,
+               dtype: torch.dtype, max_seq_len: int | None = None) -> LoadedModel:
+    """Weights in fp32 (float64 for a float64 dtype) and activations in `dtype`, checked against the hashes.
+
+    max_seq_len extends or cuts the rows the model takes; positions beyond those trained on are untested ground.
+    """
+    path = find_step(source, model_tag, step)
+    problem = step_problem(path, with_hashes=True)
+    if problem:
+        raise UserError(f"{path}: {problem}; choose another --step or train again")
+    config = read_json(path / "config.json")
+    model_config = config["model"] | ({"sequence_len": max_seq_len} if max_seq_len else {})
+    model = build_model(GPTConfig(**model_config), device, dtype)
+    load_weights(model, path)
+    info = {"source": path.parent.parent.name, "tag": path.parent.name, "step": int(path.name[5:]),
+            "weights_sha256": weights_sha256(path), "config": config, "checkpoint": str(path)}
+    return LoadedModel(model, Tokenizer.load(path / "tokenizer.json"), info)
+
+
+def build_model(config: GPTConfig, device: torch.device, dtype: torch.dtype) -> GPT:
+    """Masters are fp32 whatever the activations' dtype, except float64 throughout for float64."""
+    model = GPT(config, activation_dtype=dtype)
+    return (model.double() if dtype == torch.float64 else model).to(device)
+
+
+def load_weights(model: GPT, step_dir: Path):
+    from safetensors.torch import load_file
+    model.load_state_dict(load_file(step_dir / "model.safetensors"))
+
+
+def load_optimizer(optimizer, step_dir: Path):
+    from safetensors.torch import load_file
+    tensors = {}
+    for path in step_dir.glob("optim-*.safetensors"):
+        tensors |= load_file(path)
+    optimizer.load_state_tensors(tensors, read_json(step_dir / "state.json")["num_updates"])
+
+
+def resume(run: Run, model: GPT, optimizer, *, is_asked: bool) -> tuple[Path | None, dict]:
+    """Load the newest valid step of a run into model and optimizer and cut its metrics back to that step.
+
+    Returns (step folder, state.json); (None, a state at step 0) when there is none or nobody asked.
+    """
+    saved = newest_step(run.dir) if is_asked else None
+    if saved is None:
+        run.cut_metrics(0)
+        return None, {"step": 0, "loader": None, "meter": None}
+    load_weights(model, saved)
+    load_optimizer(optimizer, saved)
+    state = read_json(saved / "state.json")
+    run.cut_metrics(state["step"])
+    print0(f"resuming at step {state['step']}")
+    return saved, state
+
+
+def weights_sha256(step_dir: Path) -> str:
+    return read_json(step_dir / "manifest.json")["weights_sha256"]
+
+
+def checkpoint_bytes(model: GPT) -> int:
+    """About what one save writes: masters, and for every parameter one or two moments."""
+    params = sum(p.numel() * p.element_size() for p in model.parameters())
+    return 3 * params
+
+
+def model_json(config: GPTConfig) -> dict:
+    return asdict(config)

@@ -1,0 +1,201 @@
+"""Ground floor: who we are (rank, device, dtype), where files go, what the hardware can do.
+
+Importing this module does nothing: no process group, no probe, no environment write. Scripts call
+`compute_init` once and get facts back. Everything a person can get wrong is a `UserError`, which
+the `command` decorator turns into one line on stderr and exit code 2.
+"""
+
+import ctypes
+import functools
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+
+DEVICE_TYPES = ("cuda", "mps", "cpu")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
+class UserError(ValueError):
+    """Something the person at the keyboard can fix: what came in, what is accepted, what to do next."""
+
+
+def command(main):
+    """Wrap a script's `main(args) -> dict | None`: print the record, turn UserError into exit code 2.
+
+    The record is the last line of stdout, printed by rank 0. Progress belongs on stderr (`print0`).
+    """
+    @functools.wraps(main)
+    def run(args):
+        try:
+            record = main(args)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        finally:
+            compute_cleanup()
+        if record is not None and get_dist_info().rank == 0:
+            print(json.dumps(record), flush=True)
+        return record
+    return run
+
+
+# -----------------------------------------------------------------------------
+# Ranks
+
+class DistInfo(NamedTuple):
+    rank: int
+    local_rank: int
+    world: int
+
+
+def get_dist_info() -> DistInfo:
+    """Rank, local rank and world size as torchrun sets them; a plain python process is rank 0 of 1."""
+    return DistInfo(*(int(os.environ.get(name, default)) for name, default in
+                      (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))))
+
+
+def print0(*values, end="\n"):
+    """Progress for people: stderr, rank 0 only."""
+    if get_dist_info().rank == 0:
+        print(*values, end=end, file=sys.stderr, flush=True)
+
+
+def all_reduce_sum(*values: float, device: torch.device) -> list[float]:
+    """Sums of plain numbers over all ranks, in float64 (MPS has none and is always one rank)."""
+    if get_dist_info().world == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return total.tolist()
+
+
+def barrier():
+    if get_dist_info().world > 1:
+        dist.barrier()
+
+
+def compute_init(device_type: str | None = None) -> torch.device:
+    """Choose this rank's device and, under torchrun, join the process group. Returns the device."""
+    info = get_dist_info()
+    device_type = device_type or autodetect_device_type()
+    require_device_type(device_type)
+    if info.world > 1 and device_type == "mps":
+        raise UserError("--device-type mps runs one process; start it with python -m, not torchrun")
+    device = torch.device(device_type, info.local_rank) if device_type == "cuda" else torch.device(device_type)
+    if device_type == "cuda":
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+    torch.set_flush_denormal(True)  # ReLU^2 and zero-initialised projections make denormals, slow on CPU
+    if device_type == "cpu":
+        keep_freed_memory()
+    if info.world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+    return device
+
+
+def keep_freed_memory():
+    """Tell glibc not to hand freed blocks back to the kernel: activations of a megabyte and more are otherwise
+    mapped and page-faulted anew at every operation. Worth 12 to 18% of the tokens per second at depth 4 (dev/LOG.md)."""
+    if sys.platform != "linux":
+        return
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 2 ** 30)
+        mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1)
+
+
+def compute_cleanup():
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+# -----------------------------------------------------------------------------
+# Devices and precision
+
+def autodetect_device_type() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def require_device_type(device_type: str):
+    is_there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    if device_type not in is_there:
+        raise UserError(f"--device-type {device_type}: choose one of {', '.join(DEVICE_TYPES)}")
+    if not is_there[device_type]():
+        raise UserError(f"--device-type {device_type} is not available on this machine; leave the flag out to choose")
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """True where bf16 matmuls run on hardware. On an AVX2-only CPU they are 44 to 499 times slower than
+    fp32 (pytorch #146508), so a CPU is probed for AMX or AVX512-BF16, never assumed."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return False
+
+
+def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
+    """Activation dtype. None: bf16 where the hardware has it, else fp32. f16 is never offered: ReLU^2
+    activations pass its largest number (65,504). Asking for bf16 without the hardware is refused."""
+    if name is None:
+        return torch.bfloat16 if has_fast_bf16(device) else torch.float32
+    if name not in DTYPES:
+        raise UserError(f"--dtype {name}: choose one of {', '.join(DTYPES)}")
+    if name == "bfloat16" and not has_fast_bf16(device):
+        raise UserError(f"--dtype bfloat16: this {device.type} device has no bf16 matmul; use --dtype float32")
+    if name == "float64" and device.type == "mps":
+        raise UserError("--dtype float64: mps has no float64; use --dtype float32")
+    return DTYPES[name]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def has_compiler() -> bool:
+    """torch.compile on CPU needs a C++ compiler at run time; without one we stay eager."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++", "c++"))
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu" and Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+        return f"{model} ({os.cpu_count()} cores)"
+    return device.type
+
+
+# Dense bf16 peak FLOP/s and HBM bytes/s from the vendors' data sheets; matched as substrings, longest first.
+PEAKS = {
+    "H200": (989e12, 4.8e12), "H100 PCIe": (756e12, 2.0e12), "H100 NVL": (835e12, 3.9e12), "H100": (989e12, 3.35e12),
+    "GH200": (989e12, 4.0e12), "B200": (2250e12, 8.0e12), "A100": (312e12, 2.0e12), "L40S": (362e12, 0.864e12),
+    "L4": (121e12, 0.3e12), "RTX 5090": (209e12, 1.79e12), "RTX 4090": (165e12, 1.01e12), "RTX 3090": (71e12, 0.936e12),
+}
+
+
+def peak_flops(name: str) -> float | None:
+    """Peak dense bf16 FLOP/s of one device, or None when the device is not in the table (then no MFU)."""
+    return next((PEAKS[key][0] for key in sorted(PEAKS, key=len, reverse=True) if key in name), None)
+
+
+# -----------------------------------------------------------------------------
+# Places
+
+def base_dir() -> Path:
+    """Everything this project writes lives below here: data/, tokenizer/, runs/, report/."""
+    return Path(os.environ.get("NANOCHAT_BASE_DIR") or Path.home() / ".cache" / "nanochat").expanduser()
+
+
+def tokenizer_path() -> Path:
+    return base_dir() / "tokenizer" / "tokenizer.json"

@@ -1,0 +1,91 @@
+"""Cross entropy of a softcapped language-model head, a chunk of rows at a time.
+
+The logits of a whole batch are the largest tensor of a small model: 4,096 rows x 32,768 ids in fp32 is
+half a gigabyte, written and read several times. A chunk's logits stay in the processor's cache, and
+because the loss is a plain weighted sum, its gradient is known as soon as the logits are: forward takes
+both and keeps only the gradients of the hidden states and of the weight. The loop has the structure of
+Liger's fused linear cross entropy (arXiv:2410.10989), in plain torch.
+"""
+
+import torch
+import torch.nn.functional as F
+
+CHUNK_BYTES = 2 << 20  # of fp32 logits; one core's L2 cache on the 2-core AMX machine
+
+
+def softcap(logits, cap: float):
+    """cap * tanh(logits / cap): keeps logits in (-cap, cap), Gemma 2 (arXiv:2408.00118)."""
+    return cap * torch.tanh(logits / cap)
+
+
+def sum_cross_entropy(hidden, weight, targets, row_weights=None, *, cap: float, vocab_size: int):
+    """Sum over rows of row_weight * -log p(target), as an fp32 scalar (float64 for float64 inputs).
+
+    hidden (N, C); weight (V, C), of which only the first vocab_size rows are ids; targets (N,), -1 ignored;
+    row_weights (N,) or None for ones. Differentiable once, in hidden and weight.
+    """
+    counted = targets >= 0
+    row_weights = counted.float() if row_weights is None else row_weights * counted
+    return _SumCrossEntropy.apply(hidden, weight, targets.clamp(min=0), row_weights, cap, vocab_size)
+
+
+@torch.no_grad()
+def target_logprobs(hidden, weight, targets, *, cap: float, vocab_size: int):
+    """log p(target) per row: hidden (N, C), targets (N,) -> (N,) fp32 (or float64)."""
+    chunks = [_chunk_nll(_logits(h, weight, vocab_size), t, cap)[0]
+              for h, t in zip(*_chunks(vocab_size, hidden, targets))]
+    return -torch.cat(chunks) if chunks else hidden.new_zeros(0, dtype=torch.float32)
+
+
+class _SumCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, row_weights, cap, vocab_size):
+        wants_grad = any(ctx.needs_input_grad[:2])
+        cast = weight.to(hidden.dtype)
+        loss = torch.zeros((), device=hidden.device, dtype=_accumulator(hidden.dtype))
+        grad_hidden = torch.empty_like(hidden) if wants_grad else None
+        grad_weight = torch.zeros_like(weight) if wants_grad else None
+        start = 0
+        for h, t, w in zip(*_chunks(vocab_size, hidden, targets, row_weights)):
+            nll, grad_logits = _chunk_nll(_logits(h, cast, vocab_size), t, cap, wants_grad)
+            loss += (nll * w).sum()
+            if wants_grad:
+                grad_logits = grad_logits.mul_(w[:, None]).to(hidden.dtype)
+                torch.mm(grad_logits, cast[:vocab_size], out=grad_hidden[start:start + len(h)])
+                grad_weight[:vocab_size] += grad_logits.T @ h
+            start += len(h)
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        return loss
+
+    @staticmethod
+    def backward(ctx, grad_loss):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None, None, None
+
+
+def _chunks(vocab_size, *tensors):
+    rows = max(32, CHUNK_BYTES // (4 * vocab_size))
+    return [x.split(rows) if len(x) else () for x in tensors]
+
+
+def _logits(hidden, weight, vocab_size):
+    return F.linear(hidden, weight[:vocab_size].to(hidden.dtype)).to(_accumulator(hidden.dtype))
+
+
+def _accumulator(dtype):
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _chunk_nll(logits, targets, cap, wants_grad=False):
+    """-log p(target) per row and, if asked, d(sum of it)/d(logits), overwriting `logits`."""
+    tanh = logits.div_(cap).tanh_()
+    # Softcapped logits lie in (-cap, cap): exp cannot overflow for cap < 88, so no maximum is subtracted.
+    exps = torch.exp(tanh * cap)
+    total = exps.sum(dim=1, keepdim=True)
+    at_target = targets[:, None]
+    nll = total.log().squeeze(1) - cap * tanh.gather(1, at_target).squeeze(1)
+    if not wants_grad:
+        return nll, None
+    grad = exps.div_(total)
+    grad.scatter_add_(1, at_target, grad.new_full((len(targets), 1), -1.0))
+    return nll, grad.mul_(1 - tanh.square_())

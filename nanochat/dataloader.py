@@ -1,0 +1,149 @@
+"""Rows of tokens from documents, with a state that resumes exactly.
+
+A packer decides, from document lengths alone, which pieces make up each row. A row opens with the remainder of a
+cut document if there is one, takes the oldest waiting document (so that none waits long), and is filled by best
+fit, the longest that still fits. When none fits, the oldest is cut and its remainder opens a later row: every token
+is used once per epoch. Best fit that crops throws away about 35% at 2,048 tokens (upstream's figure).
+
+Every rank runs the same packer over the rows of the whole step and reads only its own, so step g depends on
+(data, seed, g) alone: not on the number of ranks, not on the rows per forward pass.
+"""
+
+import bisect
+from collections import deque
+from typing import Iterator
+
+import numpy as np
+import torch
+
+from nanochat.common import UserError
+
+BUFFER_DOCUMENTS = 128  # waiting documents to choose from: enough for a fit within a few tokens
+
+
+class MemoryDocuments:
+    """Documents already in memory, with the interface of a split of token shards."""
+
+    def __init__(self, documents: list):
+        self._documents = [np.asarray(ids) for ids in documents]
+        self.lengths = np.array([len(ids) for ids in documents], dtype=np.int64)
+
+    def tokens(self, doc: int, start: int, stop: int) -> np.ndarray:
+        return self._documents[doc][start:stop]
+
+
+def shuffled_order(num_documents: int, seed: int, epoch: int) -> np.ndarray:
+    """A permutation fixed by (seed, epoch): documents sorted by a splitmix64 hash of their index. Our own, because
+    numpy does not promise that its generators shuffle alike from version to version."""
+    with np.errstate(over="ignore"):
+        salt = splitmix64(splitmix64(np.uint64(seed % 2 ** 64)) + np.uint64(epoch))
+        return np.argsort(splitmix64(np.arange(num_documents, dtype=np.uint64) ^ salt), kind="stable")
+
+
+def splitmix64(x):
+    """The finaliser of Steele et al. (OOPSLA 2014) on uint64, scalar or array."""
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+class RowPacker:
+    """next_row() lists the pieces (document, start, stop) of the next row of at most row_tokens tokens.
+
+    can_cut=False keeps documents whole and lets rows end early; a document must then fit a row.
+    """
+
+    def __init__(self, lengths: np.ndarray, row_tokens: int, *, seed: int, can_cut: bool, state: dict | None = None):
+        assert len(lengths) and lengths.min() > 0 and (can_cut or lengths.max() <= row_tokens)
+        self.lengths, self.row_tokens, self.seed, self.can_cut = lengths, row_tokens, seed, can_cut
+        state = state or {"epoch": 0, "next_doc": 0, "buffer": []}
+        self.epoch, self.next_doc = state["epoch"], state["next_doc"]
+        self.order = shuffled_order(len(lengths), seed, self.epoch)
+        self.waiting: deque[int] = deque()                    # whole documents, oldest first
+        self.by_length: list[tuple[int, int]] = []            # the same, as sorted (length, document)
+        self.remainders: deque[tuple[int, int]] = deque()     # (document, offset) of cut ones, oldest first
+        for doc, offset in state["buffer"]:
+            self._wait(doc) if offset == 0 else self.remainders.append((doc, offset))
+
+    def state(self) -> dict:
+        buffer = [[doc, offset] for doc, offset in self.remainders] + [[doc, 0] for doc in self.waiting]
+        return {"epoch": self.epoch, "next_doc": self.next_doc, "buffer": buffer}
+
+    def next_row(self) -> list[tuple[int, int, int]]:
+        while len(self.waiting) < BUFFER_DOCUMENTS and self.next_doc < len(self.order):
+            self._read_document()
+        row, space = [], self.row_tokens
+        if self.remainders:
+            row.append(self._piece(*self.remainders.popleft(), space))
+            space -= row[-1][2] - row[-1][1]
+        is_first = True
+        while space:
+            doc = self._next_document(space, is_first)
+            if doc is None:
+                break
+            row.append(self._piece(self._take(doc), 0, space))
+            space -= row[-1][2] - row[-1][1]
+            is_first = False
+        return row
+
+    def _next_document(self, space: int, is_first: bool) -> int | None:
+        """The oldest to begin with, then the longest; in both cases one that fits. Else the oldest, to be cut."""
+        if not self.waiting:
+            self._read_document()
+        oldest = self.waiting[0]
+        if is_first and self.lengths[oldest] <= space:
+            return oldest
+        fitting = bisect.bisect_right(self.by_length, (space, len(self.lengths)))
+        if fitting:
+            return self.by_length[fitting - 1][1]
+        return oldest if self.can_cut else None
+
+    def _piece(self, doc: int, start: int, space: int) -> tuple[int, int, int]:
+        stop = min(int(self.lengths[doc]), start + space)
+        if stop < self.lengths[doc]:
+            self.remainders.append((doc, stop))
+        return doc, start, stop
+
+    def _read_document(self):
+        if self.next_doc == len(self.order):
+            self.epoch, self.next_doc = self.epoch + 1, 0
+            self.order = shuffled_order(len(self.lengths), self.seed, self.epoch)
+        self._wait(int(self.order[self.next_doc]))
+        self.next_doc += 1
+
+    def _wait(self, doc: int):
+        self.waiting.append(doc)
+        bisect.insort(self.by_length, (int(self.lengths[doc]), doc))
+
+    def _take(self, doc: int) -> int:
+        self.waiting.remove(doc)
+        del self.by_length[bisect.bisect_left(self.by_length, (int(self.lengths[doc]), doc))]
+        return doc
+
+
+def check_state(state: dict | None, fingerprint: str, seed: int):
+    if state and (state["fingerprint"], state["seed"]) != (fingerprint, seed):
+        raise UserError(f"the checkpoint was trained on data {state['fingerprint'][:12]} with seed {state['seed']}, this run "
+                        f"reads {fingerprint[:12]} with seed {seed}; give the old data and seed, or --overwrite")
+
+
+def build_loader(split, *, fingerprint: str, seed: int, sequence_len: int, rows_per_step: int, device_batch_size: int,
+                 rank: int, world: int, device: torch.device, state: dict | None = None) -> Iterator[tuple]:
+    """Yields (x, y, state) without end, accumulation passes to a step: x and y (b, T) int64 on `device`, y one token
+    ahead of x. state, JSON, is where to resume once the whole step has been consumed."""
+    check_state(state, fingerprint, seed)
+    packer = RowPacker(split.lengths, sequence_len + 1, seed=seed, can_cut=True, state=state)
+    assert rows_per_step % (device_batch_size * world) == 0
+    while True:
+        rows = [packer.next_row() for _ in range(rows_per_step)]
+        state = {"fingerprint": fingerprint, "seed": seed, **packer.state()}
+        for start in range(rank * device_batch_size, rows_per_step, device_batch_size * world):
+            tokens = np.stack([np.concatenate([split.tokens(*piece) for piece in row])
+                               for row in rows[start:start + device_batch_size]]).astype(np.int64)
+            batch = torch.from_numpy(tokens)
+            if device.type == "cuda":
+                batch = batch.pin_memory()
+            batch = batch.to(device, non_blocking=True)
+            yield batch[:, :-1], batch[:, 1:], state

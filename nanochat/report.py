@@ -1,0 +1,193 @@
+"""The report card of a model: what its stages left on disk, gathered into the JSON that recipes and plots read.
+
+Read are the files of the finished stages (config.json, metrics.jsonl, result.json, base_eval.json, chat_eval.json),
+never printed text. A measurement of other weights than those a stage ended with is left out, and whatever a reader
+could look for in vain gets a line that says so. report_page.py draws it. Left out: comparing models, and stages that
+are still running.
+"""
+
+import math
+import os
+import platform
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from nanochat.common import UserError, base_dir, tokenizer_path
+from nanochat.files import read_json
+from nanochat.gpt import GPTConfig, count
+from nanochat.run import FORMAT_VERSION, STAGES, read_metrics, runs_dir
+from nanochat.tokenizer import Tokenizer
+
+STAGE_NAMES = {"tokenizer": "Tokenizer", "base": "Base", "mid": "Midtraining", "sft": "SFT", "rl": "RL"}
+EVALS = ("base_eval", "chat_eval")
+STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward", "peak_rss_bytes",
+              "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")  # kept of a stage's record
+TOKENIZER_KEYS = ("vocab_size", "text_bytes", "peak_rss_bytes", "commit", "is_dirty")
+
+
+class Stage(NamedTuple):
+    """What one finished stage left in its folder."""
+    record: dict
+    config: dict
+    metrics: list[dict]
+    evals: dict[str, dict]    # by file name without .json, those of the stage's last weights only
+
+
+class Card(NamedTuple):
+    report: dict              # what report.json holds
+    stages: dict[str, Stage]  # the finished ones, in order
+    commands: list[str]       # that train it again
+
+
+def gather(tag: str | None, created: str) -> Card:
+    """The card of a tag, None for the newest. UserError when none of its stages is finished."""
+    tag = find_tag(tag)
+    stages = {name: read_stage(runs_dir(name) / tag) for name in STAGES if (runs_dir(name) / tag / "result.json").exists()}
+    tokenizer = read_tokenizer(tag, stages)
+    last = list(stages.values())[-1]
+    rows = {"tokenizer": tokenizer_figures(tokenizer)} if tokenizer else {}
+    rows |= {name: stage_figures(stage) for name, stage in stages.items()}
+    report = {
+        "format_version": FORMAT_VERSION, "tag": tag, "created": created,
+        "commit": last.record["commit"], "is_dirty": last.record["is_dirty"],
+        "total_sec": sum(row["seconds"] + row.get("eval_seconds", 0) for row in rows.values()),
+        "peak_rss_bytes": max((row["peak_rss_bytes"] for row in rows.values() if "peak_rss_bytes" in row), default=None),
+        "model": model_facts(last.config["model"]), "machine": machine_facts(last.config),
+        "bits_per_byte": bits_per_byte(stages.get("base")), "stages": rows, "skills": skills_by_stage(stages),
+        "missing": missing_lines(tag, stages, tokenizer)}
+    commands = [command_line("tok_train", tokenizer["argv"])] if tokenizer else []
+    commands += [command_line(stage.record["script"], stage.config["argv"], stage.config["world"])
+                 for stage in stages.values()]
+    return Card(without_nan(report), stages, commands)
+
+
+# -----------------------------------------------------------------------------
+# Reading
+
+def find_tag(tag: str | None) -> str:
+    finished = sorted((path.stat().st_mtime, path.parent.name)
+                      for stage in STAGES for path in runs_dir(stage).glob("*/result.json"))
+    tags = sorted({name for _, name in finished})
+    if not tags:
+        raise UserError(f"no finished model yet in {base_dir() / 'runs'}; train one with bash runs/quickstart.sh")
+    if tag is not None and tag not in tags:
+        raise UserError(f"--model-tag {tag}: no finished stage of that name; there are: {', '.join(tags)}")
+    return tag or finished[-1][1]
+
+
+def read_stage(folder: Path) -> Stage:
+    record = read_json(folder / "result.json")
+    try:
+        metrics = read_metrics(folder)
+    except ValueError as error:
+        raise UserError(f"{folder / 'metrics.jsonl'} is not JSON lines ({error}); remove the line that is broken") from None
+    evals = {name: read_json(path) for name in EVALS if (path := folder / f"{name}.json").exists()}
+    return Stage(record, read_json(folder / "config.json"), metrics,
+                 {name: found for name, found in evals.items() if found["weights_sha256"] == record["weights_sha256"]})
+
+
+def read_tokenizer(tag: str, stages: dict[str, Stage]) -> dict | None:
+    """What tok_train kept about the model's tokenizer; None when that is gone or is about another tokenizer."""
+    name, stage = list(stages.items())[-1]
+    of_model = runs_dir(name) / tag / f"step_{stage.record['final_step']:08d}" / "tokenizer.json"
+    path = tokenizer_path().with_name("result.json")
+    if not path.exists() or not of_model.exists():
+        return None
+    record = read_json(path)
+    return record if record["fingerprint"] == Tokenizer.load(of_model).fingerprint else None
+
+
+# -----------------------------------------------------------------------------
+# Figures
+
+def tokenizer_figures(record: dict) -> dict:
+    return {"seconds": record["total_sec"]} | known(record, TOKENIZER_KEYS)
+
+
+def stage_figures(stage: Stage) -> dict:
+    # A resumed run's total_sec began at its last launch; its train_sec is of all launches, but without set-up and
+    # evaluation. Neither is the whole of it: the larger one is nearer.
+    figures = {"seconds": max(stage.record["total_sec"], stage.record.get("train_sec") or 0)}
+    eval_seconds = [found["seconds"] for found in stage.evals.values() if "seconds" in found]
+    if eval_seconds:
+        figures["eval_seconds"] = sum(eval_seconds)
+    return figures | known(stage.record, STAGE_KEYS)
+
+
+def known(record: dict, keys) -> dict:
+    return {key: record[key] for key in keys if record.get(key) is not None}
+
+
+def model_facts(model: dict) -> dict:
+    config = GPTConfig(**model)
+    return {"depth": config.n_layer, "width": config.n_embd, "heads": config.n_head, "vocab_size": config.vocab_size,
+            "context": config.sequence_len, "params": count(config)["total"]}
+
+
+def machine_facts(config: dict) -> dict:
+    """Device and versions are those of the training; cores, memory and system those of whoever writes the report."""
+    has_size = {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(getattr(os, "sysconf_names", ()))
+    return {"device": config["device"], "world": config["world"], **config["versions"], "cores": os.cpu_count(),
+            "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if has_size else None,
+            "os": f"{platform.system()} {platform.release()} {platform.machine()}"}
+
+
+def bits_per_byte(base: Stage | None) -> dict:
+    """Of the base model on its validation text, beside two codes that need no model; null where unknown."""
+    measured = base.evals.get("base_eval", base.record) if base else {}
+    return {"model": measured.get("val_bpb"), "byte_unigram": measured.get("byte_unigram_bpb"),
+            "zstd19": measured.get("zstd19_bpb")}
+
+
+def skills_by_stage(stages: dict[str, Stage]) -> dict:
+    """{skill: {stage: {accuracy, n, ci95}}}"""
+    skills: dict[str, dict] = {}
+    for name, stage in stages.items():
+        for skill, score in stage.evals.get("chat_eval", {"skills": {}})["skills"].items():
+            skills.setdefault(skill, {})[name] = {key: score[key] for key in ("accuracy", "n", "ci95")}
+    return skills
+
+
+def command_line(script: str, argv: list[str], world: int = 1) -> str:
+    launcher = "python" if world == 1 else f"torchrun --nproc_per_node={world}"
+    return f"{launcher} -m scripts.{script} {shlex.join(argv[1:])}".rstrip()
+
+
+def without_nan(value):
+    """JSON has no NaN: figures of a run that diverged become null."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# -----------------------------------------------------------------------------
+# What is not there
+
+def missing_lines(tag: str, stages: dict[str, Stage], tokenizer: dict | None) -> list[str]:
+    lines = [] if tokenizer else ["How long the tokenizer took is not known."]
+    for name in STAGES:
+        if name in stages:
+            lines += [f"{STAGE_NAMES[name]}: {line}" for line in stage_problems(name, runs_dir(name) / tag, stages)]
+        else:
+            has_begun = (runs_dir(name) / tag / "config.json").exists()
+            lines.append(f"{STAGE_NAMES[name]} {'has not finished' if has_begun else 'was not run'}.")
+    return lines if any("chat_eval" in stage.evals for stage in stages.values()) else [*lines, "No skill was measured."]
+
+
+def stage_problems(name: str, folder: Path, stages: dict[str, Stage]) -> list[str]:
+    stage, lines = stages[name], []
+    for file in EVALS:
+        if file not in stage.evals and (folder / f"{file}.json").exists():
+            lines.append(f"{file}.json is of other weights and left out; run python -m scripts.{file} "
+                         f"--source {name} --model-tag {folder.name} again.")
+    earlier = {stages[other].record["weights_sha256"] for other in STAGES[:STAGES.index(name)] if other in stages}
+    source = stage.config["settings"].get("source")
+    if source and earlier and source not in earlier:
+        lines.append("began from weights that no earlier stage shown here ended with.")
+    num_broken = sum(not math.isfinite(line.get("loss", 0)) for line in stage.metrics)
+    if num_broken:
+        lines.append(f"{num_broken} steps have a loss that is no number.")
+    return lines

@@ -1,0 +1,335 @@
+"""The report card as one page that needs nothing else: styles and SVG inline, no script, no request.
+
+`render` is a pure function of the card; a section without data is absent. Colours follow the reader's system, and two
+columns become one on a phone. A stage has one colour throughout.
+"""
+
+import json
+import math
+import re
+
+from nanochat.charts import (Html, Series, el, escape, format_bytes, format_count, format_duration, format_percent,
+                             interval_chart, line_chart, smooth, thin)
+from nanochat.report import STAGE_NAMES, Card, Stage
+from nanochat.run import STAGES
+
+MAX_SAMPLES = 8    # right answers shown, and as many wrong ones
+MAX_CHARS = 600    # of one text of a sample
+BASELINES = (("zstd19", "zstd -19"), ("byte_unigram", "byte frequencies"))
+BIG_WORDS = {"k": " thousand", "M": " million", "B": " billion", "T": " trillion"}
+
+
+def render(card: Card) -> str:
+    """The whole file, as text."""
+    report, stages = card.report, card.stages
+    body = [header(report), tiles(report),
+            el("p", " ".join(report["missing"]), class_="missing") if report["missing"] else None,
+            section("How it learned", *learning(report, stages)),
+            section("What it can do", *skills(report["skills"])),
+            section("What it says", *conversations(stages)),
+            section("What the base model writes by itself", *writings(stages)),
+            section("Where the time went", *wall_clock(report["stages"])),
+            section("How to make it again", el("pre", "\n".join(card.commands)), facts(report))]
+    return PAGE.format(title=escape(f"nanochat: {report['tag']}"), style=STYLE, body=escape(body))
+
+
+def section(title: str, *children) -> Html | None:
+    return el("section", el("h2", title), children) if children else None
+
+
+# -----------------------------------------------------------------------------
+# The first screen
+
+def header(report: dict) -> Html:
+    model, machine = report["model"], report["machine"]
+    device = re.sub(r"\((R|TM)\)", "", machine["device"]) + (f" x {machine['world']}" if machine["world"] > 1 else "")
+    params = format_count(model["params"])
+    params = params[:-1] + BIG_WORDS[params[-1]] if params[-1] in BIG_WORDS else params
+    return el("header", el("p", el("b", "nanochat"), el("span", f"report card of {report['tag']}"), class_="brand"),
+              el("h1", f"{params} parameters, trained from nothing in ", el("em", format_duration(report["total_sec"]))),
+              el("p", f"{model['depth']} layers of width {model['width']}, a vocabulary of {model['vocab_size']:,} and "
+                      f"{model['context']:,} tokens of context. Trained on {device}.", class_="lead"))
+
+
+def tiles(report: dict) -> Html:
+    model, bpb = report["model"], report["bits_per_byte"]
+    speed = next(((row["tok_per_sec"], STAGE_NAMES[name]) for name, row in report["stages"].items()
+                  if "tok_per_sec" in row), None)
+    baselines = [f"{name} {bpb[key]:.2f}" for key, name in BASELINES if bpb[key]]
+    shown = [("Parameters", format_count(model["params"]), f"{model['depth']} layers, {model['heads']} heads"),
+             ("Wall clock", format_duration(report["total_sec"]), f"{len(report['stages'])} stages"),
+             speed and ("Tokens per second", format_count(speed[0]), f"in training, {speed[1]}"),
+             report["peak_rss_bytes"] and ("Peak memory", format_bytes(report["peak_rss_bytes"]), "of the largest process"),
+             bpb["model"] and ("Bits per byte", f"{bpb['model']:.3f}", " · ".join(baselines) or "on validation text")]
+    return el("dl", [el("div", el("dt", name), el("dd", value), el("dd", note, class_="fine"))
+                     for name, value, note in filter(None, shown)], class_="tiles")
+
+
+# -----------------------------------------------------------------------------
+# Curves
+
+def learning(report: dict, stages: dict[str, Stage]) -> list[Html]:
+    figures = []
+    for name, stage in stages.items():
+        figures += [reward_figure(stage)] if name == "rl" else [loss_figure(name, stage)]
+        figures += [bpb_figure(stage, report["bits_per_byte"])] if name == "base" else []
+    figures = [figure for figure in figures if figure]
+    return [el("div", figures, class_="columns")] if figures else []
+
+
+def points(stage: Stage, key: str, scale: float = 1) -> list[tuple[float, float]]:
+    return [(line["step"] * scale, line[key]) for line in stage.metrics if math.isfinite(line.get(key, math.nan))]
+
+
+def batch_tokens(stage: Stage) -> int:
+    return stage.config["settings"]["plan"]["total_batch_size"]
+
+
+def loss_figure(name: str, stage: Stage) -> Html | None:
+    losses, record = thin(points(stage, "loss", batch_tokens(stage))), stage.record
+    if not losses:
+        return None
+    val = points(stage, "val_loss", batch_tokens(stage))
+    ending = f"Ends at {losses_text(record['final_loss'])}"
+    ending += f"; {record['val_bpb']:.3f} bits per byte of validation text" if record.get("val_bpb") is not None else ""
+    ending += f"; {record['val_loss']:.3f} on validation answers (dots)" if record.get("val_loss") is not None else ""
+    series = [Series("faint", losses), Series("line", smooth(losses))] + ([Series("dots", val)] if val else [])
+    return figure(name, STAGE_NAMES[name], ending + ".",
+                  line_chart(series, x_label="tokens", y_label="loss, nats per token"))
+
+
+def losses_text(loss: float) -> str:
+    return f"{loss:.3f}" if math.isfinite(loss) else "no number: it diverged"
+
+
+def bpb_figure(stage: Stage, bpb: dict) -> Html | None:
+    """None for a single evaluation, which the tile says better."""
+    val = points(stage, "val_bpb", batch_tokens(stage))
+    if len(val) < 2:
+        return None
+    rules = [(bpb[key], f"{name} {bpb[key]:.2f}") for key, name in BASELINES if bpb[key]]
+    caption = "Text it has not seen" + (", beside two codes that need no model." if rules else ".")
+    return figure("base", "Base, validation", caption, line_chart([Series("dots", val)], x_label="tokens",
+                                                                  y_label="bits per byte", rules=rules, from_zero=True))
+
+
+def reward_figure(stage: Stage) -> Html | None:
+    rewards = thin(points(stage, "reward"))
+    if not rewards:
+        return None
+    evals = [line for line in stage.metrics if line.get("event") == "eval"]
+    accuracies = [Series("dots", [(line["step"], line["accuracy"][skill]) for line in evals])
+                  for skill in (evals[0]["accuracy"] if evals else ())]
+    ending = ", ".join(f"{skill} {format_percent(value)}" for skill, value in evals[-1]["accuracy"].items()) if evals else ""
+    caption = "Reward of sampled answers" + (f"; dots: greedy accuracy on validation questions, at the end {ending}." if evals
+                                             else ".")
+    return figure("rl", "RL", caption, line_chart([Series("faint", rewards), Series("line", smooth(rewards)), *accuracies],
+                                                  x_label="steps", y_label="mean reward", from_zero=True))
+
+
+def figure(stage: str, title: str, caption: str, chart: Html) -> Html:
+    return el("figure", el("figcaption", el("b", title), " ", caption), chart, class_=stage)
+
+
+# -----------------------------------------------------------------------------
+# Skills and samples
+
+def skills(scores: dict) -> list[Html]:
+    stages = [stage for stage in STAGES if any(stage in by_stage for by_stage in scores.values())]
+    if not stages:
+        return []
+    names = [el("th", STAGE_NAMES[stage], scope="col", class_=f"key {stage}") for stage in stages]
+    rows = [el("tr", el("th", skill, scope="row"), [score_cell(by_stage.get(stage)) for stage in stages],
+               el("td", max(score["n"] for score in by_stage.values()))) for skill, by_stage in scores.items()]
+    table = el("table", el("thead", el("tr", el("th", "accuracy", scope="col"), names, el("th", "n", scope="col"))),
+               el("tbody", rows))
+    return [el("p", "Greedy answers to questions it has not seen, strictly graded. Lines and small figures are 95% intervals.",
+               class_="fine"), el("div", el("div", interval_chart(scores, stages)), table, class_="columns")]
+
+
+def score_cell(score: dict | None) -> Html:
+    if score is None:
+        return el("td", "–")
+    low, high = (f"{100 * bound:.0f}" for bound in score["ci95"])
+    return el("td", format_percent(score["accuracy"]), el("small", f"{low}–{high}"))
+
+
+def conversations(stages: dict[str, Stage]) -> list[Html]:
+    """Answers after the last stage that was measured, every skill in turn."""
+    measured = [(name, stage.evals["chat_eval"]["samples"]) for name, stage in stages.items() if "chat_eval" in stage.evals]
+    if not measured:
+        return []
+    name, samples = measured[-1]
+    groups = {f"Right, after {STAGE_NAMES[name]}": [sample for sample in samples if sample["score"] == 1],
+              f"Wrong, after {STAGE_NAMES[name]}": [sample for sample in samples if sample["score"] < 1]}
+    return [el("div", el("h3", title), el("div", [conversation(sample) for sample in in_turn(group)], class_="cards"))
+            for title, group in groups.items() if group]
+
+
+def in_turn(samples: list[dict]) -> list[dict]:
+    """The first of every skill, then the second of every skill, up to MAX_SAMPLES."""
+    by_skill: dict[str, list] = {}
+    for sample in samples:
+        by_skill.setdefault(sample["skill"], []).append(sample)
+    return [group[i] for i in range(len(samples)) for group in by_skill.values() if i < len(group)][:MAX_SAMPLES]
+
+
+def conversation(sample: dict) -> Html:
+    notes = [] if sample["score"] == 1 else [f"{key}: {clip(sample[key])}" for key in ("expected", "error")
+                                             if sample.get(key) is not None]
+    return el("article", el("p", sample["skill"], class_="fine"), el("p", clip(sample["question"]), class_="user"),
+              el("p", [part_html(part) for part in sample["parts"]] or "(nothing)", class_="answer"),
+              [el("p", note, class_="fine") for note in notes])
+
+
+def part_html(part: dict) -> Html:
+    return el("span", clip(part["text"])) if part["type"] == "text" else el("code", clip(part["text"]), class_=part["type"])
+
+
+def clip(value) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + "…"
+
+
+def writings(stages: dict[str, Stage]) -> list[Html]:
+    samples = stages["base"].evals.get("base_eval", {}).get("samples", []) if "base" in stages else []
+    return [el("div", [el("blockquote", clip(text)) for text in samples], class_="cards")] if samples else []
+
+
+# -----------------------------------------------------------------------------
+# Time, and how to repeat it
+
+def wall_clock(rows: dict) -> list[Html]:
+    eval_seconds = sum(row.get("eval_seconds", 0) for row in rows.values())
+    spent = [(name, STAGE_NAMES[name], row) for name, row in rows.items()]
+    spent += [("eval", "Evaluation", {"seconds": eval_seconds})] if eval_seconds else []
+    bar = el("div", [el("i", class_=name, style=f"flex-grow: {row['seconds']:.2f}",
+                        title=f"{title}: {format_duration(row['seconds'])}") for name, title, row in spent], class_="bar")
+    columns = (("time", "seconds", format_duration), ("steps", "final_step", format_count), ("tokens", "tokens", format_count),
+               ("tokens/s", "tok_per_sec", format_count), ("memory", "peak_rss_bytes", format_bytes))
+    head = el("tr", el("th", "stage", scope="col"), [el("th", title, scope="col", class_=key) for title, key, _ in columns])
+    body = [el("tr", el("th", title, scope="row", class_=f"key {name}"),
+               [el("td", show(row[key]) if key in row else "–", class_=key) for _, key, show in columns])
+            for name, title, row in spent]
+    return [bar, el("table", el("thead", head), el("tbody", body))]
+
+
+def facts(report: dict) -> Html:
+    machine = report["machine"]
+    ram = f", {format_bytes(machine['ram_bytes'])} of memory" if machine["ram_bytes"] else ""
+    dirty = ", with changes that are not committed" if report["is_dirty"] else ""
+    shown = {"Code": f"commit {report['commit']}{dirty}" if report["commit"] else "not from a git repository",
+             "Versions": f"Python {machine['python']}, torch {machine['torch']}",
+             "Machine": f"{machine['device']}; {machine['cores']} cores{ram}; {machine['os']}",
+             "Written": report["created"]}
+    return el("dl", [[el("dt", name), el("dd", text)] for name, text in shown.items()], class_="facts")
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fbfaf8; --raised: #fff; --ink: #22241f; --soft: #6a6b64; --line: #e3e0d9;
+  --mine: #eeebe4; --accent: #176b5b; --c-tokenizer: #8d8b82; --c-base: #3f6fa8; --c-mid: #b9832c; --c-sft: #176b5b;
+  --c-rl: #95508a; --c-eval: #c9c5ba;
+  --serif: ui-serif, "Iowan Old Style", "Palatino Linotype", Charter, Georgia, "Liberation Serif", serif;
+  --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #161716; --raised: #212322; --ink: #e6e6e1; --soft: #9b9d96; --line: #2f3231; --mine: #2b2e2d;
+    --accent: #6cc7b2; --c-tokenizer: #85867f; --c-base: #7fa8dc; --c-mid: #dcae62; --c-sft: #6cc7b2; --c-rl: #d193c6;
+    --c-eval: #4c504e; } }
+.tokenizer { --c: var(--c-tokenizer); } .base { --c: var(--c-base); } .mid { --c: var(--c-mid); }
+.sft { --c: var(--c-sft); } .rl { --c: var(--c-rl); } .eval { --c: var(--c-eval); }
+
+* { box-sizing: border-box; margin: 0; padding: 0; }
+html { -webkit-text-size-adjust: 100%; }
+body { max-width: 62rem; margin: 0 auto; padding: 2.5rem max(1rem, env(safe-area-inset-left)) 4rem;
+  background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+.fine, figcaption, .missing { color: var(--soft); font-size: .8125rem; }
+section { margin-top: 3.5rem; }
+h2 { margin-bottom: 1rem; font: 600 1.375rem/1.25 var(--serif); }
+h3 { margin: 1.75rem 0 .75rem; font-size: .9375rem; font-weight: 600; }
+.brand { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: baseline; color: var(--soft); font-size: .875rem; }
+.brand b { color: var(--ink); font: 600 1.25rem/1 var(--serif); }
+.brand b::after { content: ""; display: inline-block; width: .4em; height: .4em; margin-left: .2em; border-radius: 50%;
+  background: var(--accent); }
+h1 { max-width: 22em; margin: 2.25rem 0 .75rem; font: 600 clamp(1.75rem, 5.5vw, 2.75rem)/1.15 var(--serif);
+  letter-spacing: -.015em; text-wrap: balance; }
+h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
+.lead { max-width: 40rem; color: var(--soft); font-size: 1.0625rem; }
+
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 1px; margin-top: 2.25rem;
+  overflow: hidden; border: 1px solid var(--line); border-radius: .875rem; background: var(--line); }
+.tiles div { padding: 1rem 1.125rem; background: var(--raised); }
+.tiles dt { color: var(--soft); font-size: .8125rem; }
+.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.625rem/1.25 var(--serif); white-space: nowrap; }
+.missing { margin-top: 1rem; }
+
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem; align-items: start; }
+svg { display: block; width: 100%; overflow: visible; }
+figcaption { min-height: 3em; margin-bottom: .5rem; }
+figcaption b { color: var(--c); }
+svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
+svg .ink { fill: var(--ink); }
+.grid { stroke: var(--line); }
+.rule { stroke: var(--soft); stroke-dasharray: 2 3; }
+path { fill: none; stroke: var(--c); stroke-linejoin: round; stroke-linecap: round; }
+.faint { stroke-width: 1; opacity: .35; }
+.line { stroke-width: 2; }
+.dots { stroke-width: 1; opacity: .6; }
+circle { fill: var(--c); stroke: var(--paper); stroke-width: 1.5; }
+.interval { stroke: var(--c); stroke-width: 2; stroke-linecap: round; opacity: .45; }
+
+table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .4375rem 0 .4375rem .5rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; }
+th { font-weight: 400; } th:first-child { padding-left: 0; text-align: left; }
+thead th, td:last-child { color: var(--soft); }
+td small { display: block; color: var(--soft); font-size: .6875rem; line-height: 1.2; }
+.key::before { content: ""; display: inline-block; width: .625rem; height: .625rem; margin-right: .4rem; border-radius: 50%;
+  background: var(--c); }
+.bar { display: flex; gap: 2px; height: 1.75rem; margin-bottom: 1rem; overflow: hidden; border-radius: .5rem; }
+.bar i { min-width: 2px; background: var(--c); }
+
+.cards { columns: 2; column-gap: 1.25rem; }
+.cards > * { margin-bottom: 1.25rem; padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem;
+  background: var(--raised); break-inside: avoid; white-space: pre-wrap; }
+blockquote { font: .9375rem/1.55 var(--serif); }
+.user { width: fit-content; max-width: 92%; margin: .5rem 0 .75rem auto; padding: .5rem .875rem; border-radius: .875rem;
+  background: var(--mine); font-size: .9375rem; }
+.answer { margin-bottom: .25rem; font-size: .9375rem; }
+code, pre { font-family: var(--mono); font-size: .8125rem; }
+code { display: inline-block; max-width: 100%; padding: .125rem .5rem; border: 1px solid var(--line); border-radius: .375rem;
+  background: var(--paper); }
+.python::before { content: "calculator "; color: var(--soft); }
+.python_output { margin: 0 .375rem 0 .25rem; border-color: transparent; color: var(--accent); }
+.python_output::before { content: "= "; }
+pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised); white-space: pre-wrap; }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin-top: 1rem; font-size: .875rem; }
+.facts dt { color: var(--soft); }
+
+@media (max-width: 40rem) {
+  body { padding-top: 1.5rem; }
+  .tiles { grid-template-columns: 1fr 1fr; }
+  .tiles div { padding: .75rem .875rem; }
+  .tiles dd:nth-child(2) { font-size: 1.375rem; }
+  .tiles div:last-child:nth-child(odd) { grid-column: 1 / -1; }
+  .cards { columns: 1; }
+  .final_step, .tokens { display: none; }
+  figcaption { min-height: 0; }
+}
+@media print { .cards > *, figure, tr { break-inside: avoid; } }
+"""

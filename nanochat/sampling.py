@@ -1,0 +1,116 @@
+"""The next token: one id per row from its logits.
+
+A row's noise is a hash of (seed, position) and of nothing else, so what a request draws does not depend on
+who shares its batch (the logits it draws from may still differ in their last bits). One uniform number per
+row goes through the inverse of the cumulative distribution, after temperature, top-k and top-p in that order.
+Left out: penalties, min-p, logit bias.
+
+B rows, V vocab.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+MIN_TEMPERATURE = 1e-5  # below it dividing the logits would overflow; such rows are greedy
+
+# SplitMix64 (Steele, Lea, Flood 2014): adds the golden ratio, then mixes.
+GOLDEN, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+MASK_64 = 2 ** 64 - 1
+
+
+class Sampled(NamedTuple):
+    ids: torch.Tensor              # (B,) int64
+    logprobs: torch.Tensor | None  # (B,) log p of the chosen ids under softmax(logits), untempered and unfiltered
+
+
+def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, with_logprobs=False) -> Sampled:
+    """Draw from logits (B, V). All settings are (B,) tensors; seeds and positions int64.
+
+    temperature None: every row is greedy; a row at 0 is. top_k None or 0: no limit, else exactly the k largest, lower
+    ids first among equals. top_p None or 1: no limit, else the fewest largest ones that hold at least top_p of
+    what top-k left. The caller knows on the host which filters are in use, and None saves the sort.
+    """
+    ids = greedy = logits.argmax(dim=-1)
+    if temperature is not None:
+        is_greedy = temperature < MIN_TEMPERATURE
+        scaled = logits / temperature.masked_fill(is_greedy, 1.0)[:, None]
+        drawn = _draw(scaled, uniform(seeds, positions).to(logits.dtype), top_k, top_p)
+        ids = torch.where(is_greedy, greedy, drawn)
+    logprobs = None
+    if with_logprobs:
+        logprobs = logits.gather(1, ids[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
+    return Sampled(ids, logprobs)
+
+
+def _draw(logits, noise, top_k, top_p):
+    """The id at which the cumulative distribution, in the order of ids, passes `noise`, per row."""
+    probs = logits.softmax(dim=-1)
+    if top_k is not None or top_p is not None:
+        probs = probs.masked_fill(_cut(logits, probs, top_k, top_p), 0.0)
+    return _inverse_cdf(probs, noise)
+
+
+def _cut(logits, probs, top_k, top_p):
+    """(B, V) bool, True where a filter takes the id out. Rows without one stay as they are to the last bit, so that
+    they draw the same beside rows with one."""
+    order = logits.argsort(dim=-1, descending=True, stable=True)
+    descending = probs.gather(1, order)
+    is_cut = torch.zeros_like(order, dtype=torch.bool)
+    if top_k is not None:
+        is_cut |= (torch.arange(logits.size(1), device=logits.device) >= top_k[:, None]) & (top_k > 0)[:, None]
+    if top_p is not None:
+        descending = descending.masked_fill(is_cut, 0.0)
+        cumulative = descending.cumsum(dim=-1)
+        is_cut |= (cumulative - descending >= top_p[:, None] * cumulative[:, -1:]) & (top_p < 1)[:, None]
+    is_cut[:, 0] = False  # a top_p that fp32 rounds to 0 still leaves one
+    return torch.empty_like(is_cut).scatter_(1, order, is_cut)
+
+
+def _inverse_cdf(weights, noise):
+    """weights (B, V) need not sum to 1. An index of weight 0 is never chosen: its step in the sum has no height."""
+    cumulative = weights.cumsum(dim=-1)
+    target = noise[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1)
+
+
+# -----------------------------------------------------------------------------
+# Noise
+
+def uniform(seeds, positions):
+    """One number in [0, 1) per row, (B,) fp32, from int64 seeds and positions.
+
+    23 bits: then noise * total, rounded to fp32, is below total for every total, and no draw falls off the end.
+    """
+    state = _mix(seeds + positions * _signed(GOLDEN))
+    return _shift_right(state, 64 - 23).float() * 2.0 ** -23
+
+
+def derive_seed(seed: int, index: int) -> int:
+    """Seed of sample `index` of a request, as a signed 64-bit integer. Any Python integer is a seed."""
+    return _signed(_mix_int(_mix_int(seed & MASK_64) + index & MASK_64))
+
+
+def _mix(x):
+    """SplitMix64 on an int64 tensor, whose arithmetic wraps around as the original's does."""
+    x = x + _signed(GOLDEN)
+    x = (x ^ _shift_right(x, 30)) * _signed(MIX_1)
+    x = (x ^ _shift_right(x, 27)) * _signed(MIX_2)
+    return x ^ _shift_right(x, 31)
+
+
+def _mix_int(x: int) -> int:
+    """`_mix` for one Python integer in [0, 2^64)."""
+    x = x + GOLDEN & MASK_64
+    x = (x ^ x >> 30) * MIX_1 & MASK_64
+    x = (x ^ x >> 27) * MIX_2 & MASK_64
+    return x ^ x >> 31
+
+
+def _shift_right(x, num_bits: int):
+    """Logical shift; torch's own keeps the sign."""
+    return (x >> num_bits) & (2 ** (64 - num_bits) - 1)
+
+
+def _signed(x: int) -> int:
+    return x - 2 ** 64 if x >= 2 ** 63 else x

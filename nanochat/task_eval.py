@@ -1,0 +1,102 @@
+"""How a task is evaluated: which items, how they are asked and graded, and how sure the result is.
+
+All prompts go to the engine in one call, which keeps its rows full. A grader that raises or returns no number in
+[0, 1] gives its item 0 and is counted. Left out: kinds other than "generate", and graders that hang, which would
+need a process of their own; ours are string functions.
+"""
+
+import math
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nanochat.conversation import render_prompt, visible_text
+from nanochat.engine import Completion, Engine, SamplingParams
+from nanochat.task import Example, Task
+
+
+@dataclass
+class TaskResult:
+    name: str
+    accuracy: float               # mean score
+    n: int                        # items asked
+    ci95: tuple[float, float]     # Wilson
+    records: list[dict]           # per item: index, question, expected, answer, parts, score, error
+    num_failed_grades: int        # of the zeros in it, how many are the grader's fault
+
+
+def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, seed: int = 0, max_tokens: int = 256,
+                  temperature: float = 0.0) -> TaskResult:
+    """Ask `max_items` items, or all, and grade the answers. The same items for the same seed; a larger max_items asks
+    the same and more."""
+    assert task.kind == "generate", f"{task.name} is of kind {task.kind!r}; only 'generate' is evaluated yet"
+    indices = choose_items(len(task), max_items, seed)
+    examples = [task[i] for i in indices]
+    prompts = [render_prompt(engine.tokenizer, example.conversation) for example in examples]
+    params = SamplingParams(max_tokens=max_tokens, temperature=temperature, seed=seed)
+    completions = [group[0] for group in engine.generate(prompts, params)]
+    grades = [grade(task, example, completion) for example, completion in zip(examples, completions)]
+    records = [{"index": i, "question": question_text(example), "expected": example.answer, "answer": completion.text,
+                "parts": completion.parts, "score": g.score, "error": completion.error or g.failure}
+               for i, example, completion, g in zip(indices, examples, completions, grades)]
+    total, n = sum(g.score for g in grades), len(grades)
+    return TaskResult(name=task.name, accuracy=total / n if n else 0.0, n=n, ci95=wilson_interval(total, n),
+                      records=records, num_failed_grades=sum(g.failure is not None for g in grades))
+
+
+def choose_items(num_items: int, max_items: int | None, seed: int) -> list[int]:
+    """The beginning of a permutation that depends on the seed alone; all in order when nothing is left out."""
+    if max_items is None or max_items >= num_items:
+        return list(range(num_items))
+    order = list(range(num_items))
+    random.Random(seed).shuffle(order)
+    return order[:max_items]
+
+
+def question_text(example: Example) -> str:
+    """What was asked; of several turns all, each with its role."""
+    messages = example.conversation["messages"]
+    if Counter(message["role"] for message in messages) == {"user": 1}:
+        return messages[0]["content"]
+    return "\n".join(f"{message['role']}: {visible_text(message['content'])}" for message in messages)
+
+
+# -----------------------------------------------------------------------------
+# Grades
+
+class Grade(NamedTuple):
+    score: float
+    failure: str | None  # what went wrong in the grader
+
+
+def grade(task: Task, example: Example, completion: Completion) -> Grade:
+    """The task's score of an answer's visible text. An answer that failed has 0."""
+    if completion.error is not None:
+        return Grade(0.0, None)
+    try:
+        score = float(task.grade(example, completion.text))
+    except Exception as error:
+        return Grade(0.0, f"grader: {type(error).__name__}: {error}")
+    if not 0 <= score <= 1:
+        return Grade(0.0, f"grader: score {score}, not in 0 to 1")
+    return Grade(score, None)
+
+
+def safe_grade(task: Task, example: Example, completion: Completion) -> float:
+    """The reward of an answer; 0 when it or its grader failed."""
+    return grade(task, example, completion).score
+
+
+def wilson_interval(k: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson 1927): k successes, or the sum of scores in [0, 1], of n.
+
+    >>> tuple(round(x, 4) for x in wilson_interval(81, 263))
+    (0.2553, 0.3662)
+    """
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = k / n, z * z
+    center = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return max(0.0, center - half), min(1.0, center + half)

@@ -1,0 +1,175 @@
+"""What must be the same in every training loop: accumulate and step, the meter, when a thing is due.
+
+Functions and one small class, called from a loop that stays visible in its script; nothing here calls back.
+"""
+
+import gc
+import math
+import time
+from typing import Iterable, NamedTuple
+
+import torch
+import torch.distributed as dist
+
+from nanochat.common import UserError, get_dist_info, has_compiler, print0
+from nanochat.gpt import GPT, count
+from nanochat.optim import MuonAdamW, ParamGroup
+
+EMA_DECAY = 0.95
+FLOPS_EAGER_CPU = 2.5e11    # training FLOP/s at depth 4 in bf16 on the 2-core AMX machine; see dev/LOG.md
+COMPILE_SAVES = 0.2         # share of an eager step that compiled blocks save there
+COMPILE_SEC = 25.0          # cold compile of the blocks there
+
+
+class StepResult(NamedTuple):
+    loss: float            # nats per target, over all ranks
+    grad_norm: float       # of the mean gradient
+    num_targets: int
+
+
+def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], *, lr_mult: float,
+               momentum: float) -> StepResult:
+    """One optimizer step over the micro-batches (keyword arguments of GPT.loss_sum) of this rank.
+
+    Gradients are sums of nats; they are divided once, by the number of targets of the whole step over all ranks,
+    so the update does not depend on how the step was cut into passes.
+    """
+    optimizer.zero_grad()
+    totals = torch.zeros(2, dtype=torch.float64, device="cpu")
+    for batch in micro_batches:
+        nats, num_targets = model.loss_sum(**batch)
+        nats.backward()
+        totals += torch.stack((nats.detach().double(), num_targets.double())).cpu()
+    nats, num_targets = sum_over_ranks(totals).tolist()
+    if num_targets == 0:  # RL: no group of any rank had a winner and a loser
+        return StepResult(0.0, 0.0, 0)
+    for p in model.parameters():
+        if p.grad is None:  # this rank had nothing to learn from, the others did
+            p.grad = torch.zeros_like(p)
+    grad_norm = optimizer.step(lr_mult=lr_mult, momentum=momentum, grad_scale=1.0 / num_targets)
+    return StepResult(nats / num_targets, grad_norm.item(), int(num_targets))
+
+
+def sum_over_ranks(totals: torch.Tensor) -> torch.Tensor:
+    """A small CPU tensor summed over all ranks (through the GPU where NCCL is the only backend)."""
+    if get_dist_info().world == 1:
+        return totals
+    on_device = totals.cuda() if dist.get_backend() == "nccl" else totals
+    dist.all_reduce(on_device)
+    return on_device.cpu()
+
+
+def build_optimizer(model: GPT, *, embedding_lr: float, unembedding_lr: float, matrix_lr: float, weight_decay: float,
+                    muon_dtype: torch.dtype) -> MuonAdamW:
+    """Muon for the blocks' matrices, AdamW for embedding and head."""
+    info = get_dist_info()
+    params = dict(model.named_parameters())
+    tables = {"wte.weight": embedding_lr, "lm_head.weight": unembedding_lr}
+    groups = [ParamGroup("adamw", {name: params.pop(name)}, lr) for name, lr in tables.items()]
+    groups.append(ParamGroup("muon", params, matrix_lr, weight_decay))
+    return MuonAdamW(groups, rank=info.rank, world=info.world, muon_dtype=muon_dtype)
+
+
+def inherited_rates(plan: dict, total_batch_size: int, init_lr_frac: float) -> dict:
+    """Peak rates for a later stage: a fraction of the run it starts from, moved to its own batch size."""
+    scale = init_lr_frac * (total_batch_size / plan["total_batch_size"]) ** 0.5
+    return {name: plan[name] * scale for name in ("embedding_lr", "unembedding_lr", "matrix_lr")} | {
+        "weight_decay": plan["weight_decay"]}
+
+
+def is_due(step: int, every: int | None, last: int) -> bool:
+    """Whether something happens after `step` steps: None or 0 is only at the end; always at the end."""
+    return step == last or bool(every) and step > 0 and step % every == 0
+
+
+def require_interval(flag: str, every: int | None):
+    if every is not None and every < 0:
+        raise UserError(f"{flag} {every}: a number of steps, or 0 for only at the end (the old -1 is now 0)")
+
+
+def should_compile(config, num_tokens: int, device: torch.device) -> bool:
+    """Whether compiled blocks end sooner than eager ones, their compilation included. A pure function of the work, so
+    that a resumed run decides as the first one did and stays equal to the bit."""
+    if device.type == "mps":
+        return False
+    if device.type == "cuda":
+        return True
+    eager_sec = num_tokens * count(config)["flops_per_token"] / FLOPS_EAGER_CPU
+    return has_compiler() and eager_sec * COMPILE_SAVES > COMPILE_SEC
+
+
+class Meter:
+    """Smoothed loss, rate and ETA. `state` goes into checkpoints; wall-clock stays out of what must be equal."""
+
+    def __init__(self, num_steps: int, state: dict | None = None, *, flops_per_token: float | None = None,
+                 peak_flops: float | None = None):
+        self.num_steps, self.flops_per_token, self.peak_flops = num_steps, flops_per_token, peak_flops
+        state = state or {"ema": 0.0, "num_updates": 0, "tokens": 0, "total_sec": 0.0}
+        self.ema, self.num_updates = state["ema"], state["num_updates"]
+        self.tokens, self.total_sec = state["tokens"], state["total_sec"]
+        self.timed_tokens = self.timed_sec = 0.0  # of this launch, without its first step, which compiles
+        self.steps_here = 0
+        self.clock = time.perf_counter()
+
+    def state(self) -> dict:
+        return {"ema": self.ema, "num_updates": self.num_updates, "tokens": self.tokens, "total_sec": self.total_sec}
+
+    def start_step(self):
+        self.clock = time.perf_counter()
+
+    def end_step(self, step: int, result: StepResult, *, lr_mult: float, tokens: int) -> dict:
+        """The line of metrics.jsonl for the step just made; `step` counts from 1 here."""
+        dt = time.perf_counter() - self.clock
+        self.total_sec += dt
+        self.tokens += tokens
+        if self.steps_here:
+            self.timed_sec += dt
+            self.timed_tokens += tokens
+        self.steps_here += 1
+        self.num_updates += 1
+        self.ema = EMA_DECAY * self.ema + (1 - EMA_DECAY) * result.loss
+        return {"step": step, "loss": result.loss, "lr_mult": lr_mult, "grad_norm": result.grad_norm,
+                "tok_per_sec": tokens / dt, "dt_sec": dt}
+
+    def record(self) -> dict:
+        """The run's figures for its record: train_sec over all launches, tok_per_sec of this one."""
+        return {"final_loss": self.smooth_loss, "tokens": self.tokens, "train_sec": self.total_sec,
+                "tok_per_sec": self.tok_per_sec}
+
+    @property
+    def smooth_loss(self) -> float:
+        """EMA of the loss, corrected for its start at zero."""
+        return self.ema / (1 - EMA_DECAY ** self.num_updates) if self.num_updates else math.nan
+
+    @property
+    def tok_per_sec(self) -> float | None:
+        return self.timed_tokens / self.timed_sec if self.timed_sec else None
+
+    def progress_line(self, metrics: dict) -> str:
+        rate = self.tok_per_sec or metrics["tok_per_sec"]
+        remaining = (self.num_steps - metrics["step"]) * metrics["dt_sec"]
+        mfu = f" | mfu {100 * rate * self.flops_per_token / self.peak_flops:.1f}%" if self.peak_flops else ""
+        return (f"step {metrics['step']:>5}/{self.num_steps} | loss {self.smooth_loss:.4f} | lr x{metrics['lr_mult']:.2f} | "
+                f"{rate:,.0f} tok/s{mfu} | ETA {format_seconds(remaining)}")
+
+
+def format_seconds(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
+
+
+def collect_garbage_by_hand(step: int):
+    """The cyclic collector pauses a step by tens of milliseconds; run it between steps, rarely (upstream's habit)."""
+    if step == 1:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+    elif step % 1000 == 0:
+        gc.collect()
+
+
+def print_step(meter: Meter, metrics: dict, every: int = 10):
+    """Every step at first, so that a person sees it move, then every `every`."""
+    if metrics["step"] <= 5 or is_due(metrics["step"], every, meter.num_steps):
+        print0(meter.progress_line(metrics))

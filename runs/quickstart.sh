@@ -1,0 +1,225 @@
+#!/usr/bin/env bash
+# From text to a chat window with one command; `bash runs/quickstart.sh --help` says what it takes.
+#
+# It trains a tokenizer, a base model and a chat model from nothing, on a world that is part of the program, and
+# opens a page to talk to it. Every stage is a script that also runs alone, by the command that is printed.
+set -euo pipefail
+
+# -----------------------------------------------------------------------------
+# The recipe: settings, then the stages in order
+
+DEPTH=4
+TOKENIZER=""
+BASE="--eval-every 100 --save-every 100"
+MID="--save-every 100"
+SFT="--save-every 100"
+RL="--save-every 20"
+BASE_EVAL=""
+CHAT_EVAL=""
+
+use_smoke_settings() { # every stage once, in seconds; the model learns nothing
+    DEPTH=2
+    TOKENIZER="--vocab-size 512"
+    BASE="--max-seq-len 256 --num-iterations 4 --total-batch-size 1024 --device-batch-size 4 --eval-tokens 1024"
+    MID="--num-iterations 2"
+    SFT="--num-iterations 2"
+    RL="--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"
+    BASE_EVAL="--eval-tokens 1024"
+    CHAT_EVAL="--max-items 8"
+}
+
+run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMAND
+    local train="--model-tag $TAG --resume auto ${DTYPE:+--dtype $DTYPE}" source
+
+    stage "Tokenizer: the pieces that text is cut into" tokenizer/tokenizer.json \
+        scripts.tok_train $TOKENIZER ${TEXT:+--data "$TEXT"} ${CHATS:+--chats "$CHATS"}
+    remember_tokenizer
+    stage "Base model: learns to continue text" "runs/base/$TAG/result.json" \
+        scripts.base_train --depth $DEPTH $train $BASE ${TEXT:+--data "$TEXT"}
+    stage "Base model, measured" "runs/base/$TAG/base_eval.json" \
+        scripts.base_eval --model-tag $TAG $BASE_EVAL
+    stage "Midtraining: what a conversation looks like" "runs/mid/$TAG/result.json" \
+        scripts.mid_train $train $MID ${CHAT_DATA:+--data "$CHAT_DATA"} ${TEXT:+--text-data "$TEXT"}
+    stage "SFT: learns to answer" "runs/sft/$TAG/result.json" \
+        scripts.chat_sft $train $SFT ${CHAT_DATA:+--data "$CHAT_DATA"}
+    if [ -n "$CHATS" ]; then
+        say "RL and the skills belong to the embedded world; a model of your own chats does without"
+    else
+        stage "RL: practises what can be checked" "runs/rl/$TAG/result.json" \
+            scripts.chat_rl $train $RL
+        for source in mid sft rl; do
+            stage "Skills after $source" "runs/$source/$TAG/chat_eval.json" \
+                scripts.chat_eval --source $source --model-tag $TAG $CHAT_EVAL
+        done
+    fi
+    if [ $NUM_RUN -gt 0 ]; then rm -f "$NANOCHAT_BASE_DIR/report/report.json"; fi # it is of before
+    stage "Report card" report/report.json \
+        scripts.report --model-tag $TAG
+}
+
+serve() {
+    say "" "Chat with it at http://127.0.0.1:$PORT (Ctrl-C ends it). To come back: bash runs/quickstart.sh$OWN" \
+        "or, in the terminal: .venv/bin/python -m scripts.chat_cli --model-tag $TAG" ""
+    exec .venv/bin/python -m scripts.chat_web --model-tag $TAG --port "$PORT"
+}
+
+# -----------------------------------------------------------------------------
+# The command line
+
+usage() {
+    cat << 'EOF'
+bash runs/quickstart.sh [--data TEXT] [--chats JSONL] [--dtype NAME] [--fresh] [--smoke]
+
+  --data TEXT     your own text for the base model: a .txt, .jsonl, .jsonl.gz or .parquet file, or a folder of them
+  --chats JSONL   your own conversations for the chat model, one {"messages": [...]} a line
+  --dtype NAME    float32 or bfloat16 (default: bfloat16 where the processor has it)
+  --fresh         forget what the quickstart made of this before, and train again
+  --smoke         every stage at depth 2 in a temporary folder, nothing served or kept; takes less than a minute
+  --help          this text
+
+A stage that is finished is not run again, so the second time it goes straight to the chat. Environment:
+  NANOCHAT_BASE_DIR   where everything is kept (default ~/.cache/nanochat)
+  PORT                of the page (default 8000)
+  QUICKSTART_SERVE=0  stop before serving
+  PYTHON              what to build .venv with (default: the first Python 3.11 to 3.13 on PATH)
+EOF
+}
+
+say() { printf '%s\n' "$@" >&2; }
+stop() { say "error: $*"; exit 2; }
+absolute() { case "$1" in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+
+existing() { # $1: a flag, $2: the path given with it
+    [ -e "$2" ] || stop "$1 $2: no such file or folder"
+    absolute "$2"
+}
+
+read_flags() {
+    TEXT="" CHATS="" DTYPE="" FRESH="" SMOKE="" OWN=""
+    while [ $# -gt 0 ]; do
+        case "$1" in
+            --data | --chats | --dtype) [ $# -gt 1 ] || stop "$1 needs a value; see --help" ;;
+        esac
+        case "$1" in
+            --data) TEXT="$(existing "$1" "$2")"; OWN="$OWN $1 $2"; shift ;;
+            --chats) CHATS="$(existing "$1" "$2")"; OWN="$OWN $1 $2"; shift ;;
+            --dtype) DTYPE="$2"; shift ;;
+            --fresh) FRESH=1 ;;
+            --smoke) SMOKE=" (smoke)" ;;
+            -h | --help) usage; exit 0 ;;
+            *) stop "$1 is not a flag of the quickstart; see --help" ;;
+        esac
+        shift
+    done
+    case "$DTYPE" in
+        "" | float32 | bfloat16) ;;
+        *) stop "--dtype $DTYPE: choose float32 or bfloat16" ;;
+    esac
+}
+
+read_environment() {
+    SERVE=1
+    if [ -n "$SMOKE" ] || [ "${QUICKSTART_SERVE:-1}" = 0 ]; then SERVE=""; fi
+    PORT="${PORT:-8000}"
+    case "$PORT" in
+        *[!0-9]* | 0* | ??????*) stop "PORT=$PORT: give a number from 1 to 65535" ;;
+    esac
+    [ "$PORT" -le 65535 ] || stop "PORT=$PORT: give a number from 1 to 65535"
+    # Better to know now than after ten minutes of training.
+    if [ -n "$SERVE" ] && (: < "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; then
+        stop "port $PORT is in use; choose another one: PORT=$((PORT + 1)) bash runs/quickstart.sh"
+    fi
+    NANOCHAT_BASE_DIR="$(absolute "${NANOCHAT_BASE_DIR:-$HOME/.cache/nanochat}")"
+    export NANOCHAT_BASE_DIR
+}
+
+# Your own files get a tag of their own, by content, so that no model is taken for another.
+choose_tag() {
+    TAG=quickstart
+    if [ -n "$OWN" ]; then TAG="own-$({ contents "$TEXT"; contents "$CHATS"; } | cksum | cut -d ' ' -f 1)"; fi
+}
+
+contents() {
+    if [ -n "$1" ]; then find -L "$1" -type f -exec cksum {} + | cut -d ' ' -f 1,2 | sort; fi
+    echo end
+}
+
+# -----------------------------------------------------------------------------
+# Stages
+
+NUM_STAGES=0
+NUM_RUN=0
+
+stage() {
+    local headline="$1" finished="$NANOCHAT_BASE_DIR/$2" start=$SECONDS status=0
+    shift 2
+    NUM_STAGES=$((NUM_STAGES + 1))
+    if [ -e "$finished" ]; then
+        say "[$NUM_STAGES] $headline: finished earlier"
+        return
+    fi
+    NUM_RUN=$((NUM_RUN + 1))
+    say "" "[$NUM_STAGES] $headline" "    python -m $*"
+    .venv/bin/python -m "$@" > /dev/null || status=$? # the record on stdout is on disk too
+    if [ $status != 0 ]; then
+        say "[$NUM_STAGES] stopped with exit code $status${SMOKE:-; the same command goes on from here}"
+        exit $status
+    fi
+    say "[$NUM_STAGES] took $((SECONDS - start)) s"
+}
+
+# A base directory has one tokenizer. Only one that the quickstart made is replaced, and only by a base model
+# that is yet to be trained: every checkpoint carries a copy.
+tokenizer_made_for() { # the tag, or nothing when it is not ours
+    local tag checksum
+    read -r tag checksum 2> /dev/null < "$NANOCHAT_BASE_DIR/tokenizer/quickstart" || return 0
+    if [ "$checksum" = "$(cksum 2> /dev/null < "$NANOCHAT_BASE_DIR/tokenizer/tokenizer.json")" ]; then echo "$tag"; fi
+}
+
+remember_tokenizer() {
+    [ $NUM_RUN = 0 ] || echo "$TAG $(cksum < "$NANOCHAT_BASE_DIR/tokenizer/tokenizer.json")" \
+        > "$NANOCHAT_BASE_DIR/tokenizer/quickstart"
+}
+
+forget_stale_files() {
+    local made_for; made_for="$(tokenizer_made_for)"
+    mkdir -p "$NANOCHAT_BASE_DIR"
+    cd "$NANOCHAT_BASE_DIR"
+    if [ -n "$FRESH" ]; then rm -rf "runs/base/$TAG" "runs/mid/$TAG" "runs/sft/$TAG" "runs/rl/$TAG"; fi
+    if [ ! -e "runs/base/$TAG/result.json" ] && [ -e tokenizer/tokenizer.json ]; then
+        if [ -z "$made_for" ]; then
+            say "keeping tokenizer/tokenizer.json, which the quickstart did not make"
+        elif [ -n "$FRESH" ] || [ "$made_for" != "$TAG" ]; then
+            rm -f tokenizer/tokenizer.json
+        fi
+    fi
+    cd "$ROOT"
+}
+
+# The embedded world's 20,000 conversations would take longer to write and encode than all the rest.
+make_smoke_chats() {
+    CHAT_DATA="$NANOCHAT_BASE_DIR/chats.jsonl"
+    .venv/bin/python -c '
+import json
+from nanochat.tinyworld_chats import conversations
+for chat in conversations("train", 200, 0):
+    print(json.dumps(chat))' > "$CHAT_DATA"
+}
+
+ROOT="$(cd "$(dirname "$0")/.." && pwd)"
+read_flags "$@"
+read_environment
+choose_tag
+CHAT_DATA="$CHATS"
+cd "$ROOT"
+bash runs/setup.sh
+if [ -n "$SMOKE" ]; then
+    use_smoke_settings
+    NANOCHAT_BASE_DIR="$(mktemp -d)"
+    trap 'rm -rf "$NANOCHAT_BASE_DIR"' EXIT
+    [ -n "$CHATS" ] || make_smoke_chats
+fi
+forget_stale_files
+run_stages
+[ $NUM_RUN = 0 ] || say "" "All of it took $SECONDS s. The report card: $NANOCHAT_BASE_DIR/report/index.html"
+if [ -n "$SERVE" ]; then serve; fi

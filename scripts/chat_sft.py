@@ -1,0 +1,144 @@
+"""Supervised fine-tuning: the loss on what the assistant says, and on nothing else.
+
+    python -m scripts.chat_sft                          # the newest midtrained model, the embedded world's chats
+    python -m scripts.chat_sft --source base --data chats.jsonl
+
+Whole conversations are packed into rows of the model's own length and attend only within themselves. Every row
+has targets, and the loss is divided by the supervised tokens of the whole step over all ranks.
+"""
+
+import argparse
+import math
+
+from nanochat.chatdata import load_chat_data
+from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
+from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
+                             has_fast_bf16, print0)
+from nanochat.files import require_free_space
+from nanochat.gpt import count
+from nanochat.loss_eval import evaluate_chat_loss
+from nanochat.packing import build_chat_loader, collate, pack_greedily, rows_per_epoch
+from nanochat.run import Run, add_run_flags, peak_rss_bytes, run_config
+from nanochat.scaling import batch_sizes
+from nanochat.schedules import lr_multiplier
+from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
+                                 require_interval, should_compile, train_step)
+
+MOMENTUM = 0.95
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_run_flags(parser)
+    parser.add_argument("--source", choices=["base", "mid"], help="stage to start from (default: mid, else base)")
+    parser.add_argument("--step", type=int, help="step of that model (default: its newest)")
+    parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
+    parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
+    parser.add_argument("--max-seq-len", type=int, help="tokens per row (default: the model's own)")
+    parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
+    parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
+    parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
+    parser.add_argument("--init-lr-frac", type=float, default=0.5, help="of the base model's peak rates (default 0.5)")
+    parser.add_argument("--warmdown-ratio", type=float, default=1.0, help="share of the run that cools down (default 1)")
+    parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
+    return parser
+
+
+def check_flags(args):
+    for flag in ("save_every", "eval_every"):
+        require_interval("--" + flag.replace("_", "-"), getattr(args, flag))
+    if not 0 <= args.warmdown_ratio <= 1:
+        raise UserError(f"--warmdown-ratio {args.warmdown_ratio:g}: between 0 and 1")
+    if not 0 < args.init_lr_frac <= 10:
+        raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
+    if args.num_iterations is not None and args.num_iterations < 1:
+        raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
+
+
+@command
+def main(args):
+    check_flags(args)
+
+    # -----------------------------------------------------------------------------
+    # The model to start from, and the conversations
+    device = compute_init(args.device_type)
+    rank, _, world = get_dist_info()
+    dtype = choose_dtype(args.dtype, device)
+    model, tokenizer, source = load_model(args.source or ("mid", "base"), args.model_tag, args.step, device=device,
+                                          dtype=dtype, max_seq_len=args.max_seq_len)
+    config = model.config
+    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed + 1)
+    source_plan = source["config"]["settings"]["plan"]
+    device_batch_size, total_batch_size = batch_sizes(config.sequence_len, world, device.type, args.total_batch_size,
+                                                      args.device_batch_size, source_plan["total_batch_size"])
+    rows_per_step = total_batch_size // config.sequence_len
+    last = args.num_iterations or math.ceil(rows_per_epoch(chats.train, config.sequence_len, args.seed) / rows_per_step)
+    rates = inherited_rates(source_plan, total_batch_size, args.init_lr_frac)
+    use_compile = should_compile(config, last * total_batch_size, device)
+
+    # -----------------------------------------------------------------------------
+    # The run's folder; the settings that decide every update
+    run = Run("sft", args.model_tag or source["tag"])
+    settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
+                "source": source["weights_sha256"], "model": model_json(config), "data": chats.fingerprint,
+                "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
+                "warmdown_ratio": args.warmdown_ratio}
+    finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
+                        resume=args.resume, overwrite=args.overwrite)
+    if finished:
+        print0(f"{run.stage} model {run.tag!r} is finished")
+        return finished
+
+    # -----------------------------------------------------------------------------
+    # Optimizer and loader: new or where the newest checkpoint stood
+    require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
+    optimizer = build_optimizer(model, **rates, muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
+    saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    start_step, loader_state = state["step"], state["loader"]
+    if use_compile:
+        model.compile_blocks()
+    loader = build_chat_loader(chats.train, fingerprint=chats.fingerprint, seed=args.seed,
+                               sequence_len=config.sequence_len, rows_per_step=rows_per_step,
+                               device_batch_size=device_batch_size, pad_id=tokenizer.bos_id, rank=rank, world=world,
+                               device=device, state=loader_state)
+    meter = Meter(last, state["meter"], flops_per_token=count(config)["flops_per_token"])
+    print0(f"{len(chats.train):,} conversations: {last} steps of {total_batch_size:,} tokens "
+           f"from {source['source']}/{source['tag']} step {source['step']}")
+
+    # -----------------------------------------------------------------------------
+    # The loop: save, evaluate, step
+    val_loss = None
+    for step in range(start_step, last + 1):
+        if step > start_step and is_due(step, args.save_every, last):
+            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
+                              state={"loader": loader_state, "meter": meter.state()})
+        # once in a while: loss on held-out answers (all ranks participate)
+        if is_due(step, args.eval_every, last):
+            rows = pack_greedily(chats.val, config.sequence_len)[rank::world]
+            val_loss = evaluate_chat_loss(model, (collate(rows[i:i + device_batch_size], config.sequence_len,
+                                                          tokenizer.bos_id).to(device)
+                                                  for i in range(0, len(rows), device_batch_size)))
+            run.log({"step": step, "val_loss": val_loss})
+            print0(f"step {step:>5}/{last} | validation {val_loss:.4f} nats per answer token")
+        if step == last:
+            break
+        # one step
+        meter.start_step()
+        lr_mult = lr_multiplier(step, last, warmup_steps=0, warmdown_frac=args.warmdown_ratio, final_frac=0.0)
+        batches = []
+        for _ in range(rows_per_step // (device_batch_size * world)):
+            batch, loader_state = next(loader)
+            batches.append(batch._asdict())
+        result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=MOMENTUM)
+        metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=total_batch_size)
+        run.log(metrics | {"num_targets": result.num_targets})
+        print_step(meter, metrics)
+        collect_garbage_by_hand(step + 1 - start_step)
+
+    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=run.seconds(), seed=args.seed,
+                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
+                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
+
+
+if __name__ == "__main__":
+    main(build_parser().parse_args())

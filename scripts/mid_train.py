@@ -1,0 +1,158 @@
+"""Midtraining: teach a base model the shape of conversations, with the loss on everything.
+
+    python -m scripts.mid_train                          # the newest base model, the embedded world's chats and text
+    python -m scripts.mid_train --data chats.jsonl --text-data book.txt
+
+Rendered conversations and plain documents are mixed as documents of one stream, cut into full rows as in pretraining:
+the model learns what users say, what tools answer and when turns end, before SFT narrows the loss to its own turns.
+"""
+
+import argparse
+
+import numpy as np
+
+from nanochat.chatdata import load_chat_data
+from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
+from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
+                             has_fast_bf16, print0)
+from nanochat.dataloader import MemoryDocuments, build_loader
+from nanochat.dataset import resolve_shards
+from nanochat.files import require_free_space
+from nanochat.gpt import count
+from nanochat.loss_eval import evaluate_bpb
+from nanochat.run import Run, add_run_flags, peak_rss_bytes, run_config
+from nanochat.scaling import batch_sizes
+from nanochat.schedules import lr_multiplier
+from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
+                                 require_interval, should_compile, train_step)
+
+MOMENTUM = 0.95
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_run_flags(parser)
+    parser.add_argument("--step", type=int, help="step of the base model to start from (default: its newest)")
+    parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
+    parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
+    parser.add_argument("--text-data", help="text to mix in: file, folder or shards (default: the embedded world's)")
+    parser.add_argument("--text-ratio", type=float, default=0.2, help="share of tokens that are plain text (default 0.2)")
+    parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
+    parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
+    parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
+    parser.add_argument("--init-lr-frac", type=float, default=1.0, help="of the base model's peak rates (default 1)")
+    parser.add_argument("--warmdown-ratio", type=float, default=0.65, help="share of the run that cools down (default 0.65)")
+    parser.add_argument("--final-lr-frac", type=float, default=0.05, help="multiplier at the end (default 0.05)")
+    parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
+    return parser
+
+
+def check_flags(args):
+    for flag in ("save_every", "eval_every"):
+        require_interval("--" + flag.replace("_", "-"), getattr(args, flag))
+    if not (0 <= args.warmdown_ratio <= 1 and 0 <= args.final_lr_frac <= 1 and 0 <= args.text_ratio < 1):
+        raise UserError("--warmdown-ratio and --final-lr-frac lie between 0 and 1, --text-ratio from 0 to below 1")
+    if not 0 < args.init_lr_frac <= 10:
+        raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
+    if args.num_iterations is not None and args.num_iterations < 1:
+        raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
+
+
+@command
+def main(args):
+    check_flags(args)
+
+    # -----------------------------------------------------------------------------
+    # The base model, and the documents to train on
+    device = compute_init(args.device_type)
+    rank, _, world = get_dist_info()
+    dtype = choose_dtype(args.dtype, device)
+    model, tokenizer, source = load_model("base", args.model_tag, args.step, device=device, dtype=dtype)
+    config = model.config
+    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed)
+    documents = [np.array(chat.ids) for chat in chats.train]
+    chat_tokens = sum(map(len, documents))
+    text_fingerprint = None
+    if args.text_ratio:
+        shards = resolve_shards(args.text_data, None, tokenizer, seed=args.seed)
+        documents += text_documents(shards.train, chat_tokens * args.text_ratio / (1 - args.text_ratio))
+        text_fingerprint = shards.fingerprint
+    val = MemoryDocuments([chat.ids for chat in chats.val])
+    base_plan = source["config"]["settings"]["plan"]
+    device_batch_size, total_batch_size = batch_sizes(config.sequence_len, world, device.type, args.total_batch_size,
+                                                      args.device_batch_size, base_plan["total_batch_size"])
+    last = args.num_iterations or max(1, sum(map(len, documents)) // total_batch_size)
+    rates = inherited_rates(base_plan, total_batch_size, args.init_lr_frac)
+    use_compile = should_compile(config, last * total_batch_size, device)
+
+    # -----------------------------------------------------------------------------
+    # The run's folder; the settings that decide every update
+    run = Run("mid", args.model_tag or source["tag"])
+    settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
+                "source": source["weights_sha256"], "data": chats.fingerprint, "text": text_fingerprint,
+                "text_ratio": args.text_ratio, "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
+                "warmdown_ratio": args.warmdown_ratio, "final_lr_frac": args.final_lr_frac}
+    finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
+                        resume=args.resume, overwrite=args.overwrite)
+    if finished:
+        print0(f"{run.stage} model {run.tag!r} is finished")
+        return finished
+
+    # -----------------------------------------------------------------------------
+    # Optimizer and loader: new or where the newest checkpoint stood
+    require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
+    optimizer = build_optimizer(model, **rates, muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
+    saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    start_step, loader_state = state["step"], state["loader"]
+    if use_compile:
+        model.compile_blocks()
+    rows_per_step = total_batch_size // config.sequence_len
+    loader = build_loader(MemoryDocuments(documents), fingerprint=chats.fingerprint, seed=args.seed,
+                          sequence_len=config.sequence_len, rows_per_step=rows_per_step,
+                          device_batch_size=device_batch_size, rank=rank, world=world, device=device, state=loader_state)
+    meter = Meter(last, state["meter"], flops_per_token=count(config)["flops_per_token"])
+    print0(f"{len(chats.train):,} conversations and {len(documents) - len(chats.train):,} documents: {last} steps of "
+           f"{total_batch_size:,} tokens from base/{source['tag']} step {source['step']}")
+
+    # -----------------------------------------------------------------------------
+    # The loop: save, evaluate, step
+    val_bpb = None
+    for step in range(start_step, last + 1):
+        if step > start_step and is_due(step, args.save_every, last):
+            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
+                              state={"loader": loader_state, "meter": meter.state()})
+        # once in a while: validation loss on conversations (all ranks participate)
+        if is_due(step, args.eval_every, last):
+            val_bpb = evaluate_bpb(model, val, tokenizer.token_bytes(), sequence_len=config.sequence_len,
+                                   device_batch_size=device_batch_size, max_tokens=2 ** 17, rank=rank, world=world)
+            run.log({"step": step, "val_bpb": val_bpb})
+            print0(f"step {step:>5}/{last} | validation {val_bpb:.4f} bits per byte of conversation")
+        if step == last:
+            break
+        # one step
+        meter.start_step()
+        lr_mult = lr_multiplier(step, last, warmup_steps=0, warmdown_frac=args.warmdown_ratio,
+                                final_frac=args.final_lr_frac)
+        batches = []
+        for _ in range(rows_per_step // (device_batch_size * world)):
+            x, y, loader_state = next(loader)
+            batches.append({"idx": x, "targets": y})
+        result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=MOMENTUM)
+        metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=total_batch_size)
+        run.log(metrics)
+        print_step(meter, metrics)
+        collect_garbage_by_hand(step + 1 - start_step)
+
+    return run.finish("mid_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=run.seconds(), seed=args.seed,
+                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
+                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
+
+
+def text_documents(split, num_tokens: float) -> list:
+    """The first documents of a split, about num_tokens of them together; all when there are fewer."""
+    num_docs = int(np.searchsorted(np.cumsum(split.lengths), num_tokens)) + 1
+    return [split.tokens(doc, 0, int(split.lengths[doc])) for doc in range(min(num_docs, len(split.lengths)))]
+
+
+if __name__ == "__main__":
+    main(build_parser().parse_args())

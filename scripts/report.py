@@ -1,0 +1,43 @@
+"""Write the report card of a model: report/report.json for recipes, report/index.html for people.
+
+    python -m scripts.report                    # the newest model
+    python -m scripts.report --model-tag d4
+
+The page is one file without requests or scripts; open it in a browser or send it to someone.
+"""
+
+import argparse
+import time
+from datetime import datetime, timezone
+
+from nanochat.charts import format_duration
+from nanochat.common import base_dir, command, print0
+from nanochat.files import atomic_write, write_json
+from nanochat.report import gather
+from nanochat.report_page import render
+from nanochat.run import new_record
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-tag", help="name of the model (default: the newest)")
+    return parser
+
+
+@command
+def main(args):
+    started = time.monotonic()
+    card = gather(args.model_tag, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    folder = base_dir() / "report"
+    atomic_write(folder / "index.html", render(card))
+    write_json(folder / "report.json", card.report)  # last: recipes take its presence for the whole report
+    for line in card.report["missing"]:
+        print0(line)
+    print0(f"{card.report['tag']}: {format_duration(card.report['total_sec'])} over {', '.join(card.report['stages'])}\n"
+           f"open {folder / 'index.html'}")
+    return new_record("report", None, card.report["tag"], status="finished", total_sec=time.monotonic() - started,
+                      report=str(folder / "report.json"), page=str(folder / "index.html"))
+
+
+if __name__ == "__main__":
+    main(build_parser().parse_args())

@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from nanochat.attention import attention, attention_cached
+from nanochat.kvcache import KVCache
+
+B, T, D = 2, 13, 8
+
+
+def random_qkv(heads, kv_heads, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(B, T, h, D, generator=generator, dtype=torch.float64) for h in (heads, kv_heads, kv_heads)]
+
+
+def naive(q, k, v, window, doc_ids):
+    """Softmax over the keys a query may see, one query at a time."""
+    out = torch.zeros_like(q)
+    heads_per_kv = q.size(2) // k.size(2)
+    for b in range(B):
+        for h in range(q.size(2)):
+            for t in range(T):
+                seen = [s for s in range(t + 1) if (window < 0 or t - s < window)
+                        and (doc_ids is None or doc_ids[b, s] == doc_ids[b, t])]
+                scores = torch.stack([q[b, t, h] @ k[b, s, h // heads_per_kv] for s in seen]) / D ** 0.5
+                out[b, t, h] = sum(p * v[b, s, h // heads_per_kv] for p, s in zip(scores.softmax(0), seen))
+    return out
+
+
+@pytest.mark.parametrize("heads, kv_heads", [(4, 4), (4, 2), (4, 1)])
+@pytest.mark.parametrize("window", [-1, 1, 4, T, T + 5])
+@pytest.mark.parametrize("has_docs", [False, True])
+def test_equals_a_softmax_written_out(heads, kv_heads, window, has_docs):
+    q, k, v = random_qkv(heads, kv_heads)
+    doc_ids = torch.tensor([[0] * 5 + [1] * 8, [3] * 4 + [9] * 8 + [2]]) if has_docs else None
+    out = attention(q, k, v, window=window, doc_ids=doc_ids)
+    torch.testing.assert_close(out, naive(q, k, v, window, doc_ids), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("window", [-1, 4])
+def test_future_tokens_change_nothing(window):
+    q, k, v = random_qkv(2, 2)
+    before = attention(q, k, v, window=window)
+    for x in (q, k, v):
+        x[:, 7:] = 100.0
+    after = attention(q, k, v, window=window)
+    assert torch.equal(before[:, :7], after[:, :7]) and not torch.equal(before[:, 7], after[:, 7])
+
+
+def test_a_window_of_one_sees_only_itself():
+    q, k, v = random_qkv(2, 2)
+    torch.testing.assert_close(attention(q, k, v, window=1), v, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("window", [-1, 3])
+def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(kv_heads, window):
+    q, k, v = random_qkv(4, kv_heads)
+    whole = naive(q, k, v, window, None)
+    starts, num_new = [2, 9], 3
+    cache = one_layer_cache(kv_heads)
+    for row, start in enumerate(starts):
+        fill = cache.view(row, row + 1, start)
+        fill.append(0, k[row:row + 1, :start], v[row:row + 1, :start])
+        cache.lengths[row] = start
+    new = torch.tensor(starts)[:, None] + torch.arange(num_new)
+    rows = torch.arange(B)[:, None]
+    view = cache.view(0, B, num_new)
+    view.append(0, k[rows, new], v[rows, new])
+    out = attention_cached(q[rows, new], view, 0, lengths=view.lengths, window=window)
+    torch.testing.assert_close(out, whole[rows, new], rtol=0, atol=1e-12)
+
+
+def one_layer_cache(kv_heads):
+    config = type("Config", (), {"n_embd": 4 * D, "n_head": 4, "n_kv_head": kv_heads, "n_layer": 1})
+    return KVCache(config, B, T + 4, device="cpu", dtype=torch.float64)

@@ -1,0 +1,95 @@
+"""300 random command lines against every script: exit 0 or 2, one line for each mistake, never a traceback."""
+
+import json
+import random
+
+import pytest
+from test_stages import home, prepared  # noqa: F401  fixtures
+
+from scripts import (base_eval, base_train, chat_cli, chat_eval, chat_rl, chat_sft, chat_web, mid_train, report, tok_eval,
+                     tok_shards, tok_train)
+
+NUMBERS = ["-1", "0", "1", "2", "3", "64", "512", "1e3", "x", "", "99999999999999999999", "-7"]
+FRACTIONS = ["0", "0.5", "1", "-0.1", "2", "nan", "inf", "x"]
+WORDS = ["base", "mid", "sft", "rl", "d2", "nope", "..", "a/b", "", "\u00e9", "letters", "letters,facts", "cpu", "cuda", "tpu",
+         "float32", "bfloat16", "float16", "auto", "val", "test"]
+
+
+def pool(name: str, files: list[str]) -> list[str]:
+    """Values to draw from, good and bad, by what the flag sounds like. Nothing that trains for long."""
+    if name in ("data", "val_data", "text_data", "chats", "ranks_dir", "out"):
+        return files
+    if name in ("num_iterations", "depth"):
+        return ["-1", "0", "1", "2", "x"]
+    if name == "max_seq_len":
+        return ["-1", "0", "16", "64", "100", "x"]
+    if name in ("total_batch_size", "device_batch_size", "batch_size"):
+        return ["-1", "0", "1", "2", "128", "256", "300", "x"]
+    if name in ("prompts_per_step", "num_samples", "max_new_tokens", "eval_items", "max_items", "max_tokens", "eval_tokens"):
+        return ["-1", "0", "1", "2", "3", "x"]
+    if any(part in name for part in ("ratio", "frac", "lr", "decay", "temperature", "top_p")):
+        return FRACTIONS
+    if name in ("source", "model_tag", "skills", "device_type", "dtype", "resume", "split", "host", "prompt"):
+        return WORDS
+    return NUMBERS
+
+
+# What keeps a valid line short; drawn values come after and win.
+SHORT = {base_train: "--depth 2 --num-iterations 1 --max-seq-len 64 --total-batch-size 128 --eval-tokens 100",
+         mid_train: "--num-iterations 1 --total-batch-size 128", chat_sft: "--num-iterations 1 --total-batch-size 128",
+         chat_rl: "--num-iterations 1 --prompts-per-step 2 --num-samples 2 --max-new-tokens 4 --eval-items 2",
+         chat_eval: "--max-items 2 --skills letters", base_eval: "--eval-tokens 200", chat_cli: "-p hello --max-tokens 4"}
+
+
+def random_flags(rng: random.Random, parser, files: list[str]) -> list[str]:
+    words = []
+    for action in parser._actions:
+        if action.dest == "help" or rng.random() > 0.25:
+            continue
+        words.append(rng.choice(action.option_strings))
+        if action.nargs != 0:
+            words.append(rng.choice(pool(action.dest, files)))
+    return words
+
+
+def run_lines(home, monkeypatch, capsys, count, seed):  # noqa: F811
+    monkeypatch.setattr(chat_web, "serve", lambda *_: None)
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))
+    for name, content in (("empty.txt", ""), ("torn.parquet", "PAR1"), ("bad.jsonl", '{"messages": 3}\n')):
+        (home / name).write_text(content)
+    (home / "empty").mkdir()
+    files = ["", "/nope", str(home / "out"), *(str(home / name) for name in (
+        "text.jsonl", "chats.jsonl", "empty.txt", "torn.parquet", "bad.jsonl", "empty"))]
+    base_train.main(base_train.build_parser().parse_args([*SHORT[base_train].split(), "--data", str(home / "text.jsonl")]))
+    rng, codes = random.Random(seed), []
+    for _ in range(count):
+        script = rng.choice([base_train, base_train, mid_train, chat_sft, chat_rl, chat_eval, base_eval, chat_cli, chat_web,
+                             tok_train, tok_eval, tok_shards, report])
+        parser = script.build_parser()
+        line = [*SHORT.get(script, "").split(), *random_flags(rng, parser, files)]
+        capsys.readouterr()
+        try:
+            script.main(parser.parse_args(line))
+            code = 0
+        except SystemExit as exit_request:
+            code = exit_request.code or 0
+        out, err = capsys.readouterr()
+        assert code in (0, 2), (script.__name__, line, code, err)
+        if code == 2:
+            last = err.strip().splitlines()[-1]
+            assert "error: " in last and out == "", (script.__name__, line, err, out)
+        elif script not in (chat_cli, chat_web):
+            assert "format_version" in json.loads(out.splitlines()[-1])
+        codes.append(code)
+    return codes
+
+
+def test_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):  # noqa: F811
+    codes = run_lines(home, monkeypatch, capsys, 40, seed=0)
+    assert set(codes) == {0, 2}
+
+
+@pytest.mark.slow
+def test_300_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):  # noqa: F811
+    codes = run_lines(home, monkeypatch, capsys, 300, seed=1)
+    assert 20 < codes.count(0) < 280

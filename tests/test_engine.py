@@ -1,0 +1,595 @@
+import random
+import threading
+
+import pytest
+import torch
+import torch.nn as nn
+
+from nanochat import engine as engine_module
+from nanochat.common import UserError
+from nanochat.engine import Delta, Engine, SamplingParams, inference_copy
+from nanochat.gpt import GPT, GPTConfig
+from nanochat.kvcache import KVCache
+from nanochat.tokenizer import Tokenizer
+
+CONTEXT = 48
+SHAPES = {"full": dict(layer_types=("full", "full"), n_kv_head=4), "sliding": dict(layer_types=("sliding", "full")),
+          "gqa": dict(n_kv_head=2), "mqa, all sliding": dict(layer_types=("sliding", "sliding"), n_kv_head=1)}
+GREEDY = SamplingParams(max_tokens=12, temperature=0)
+
+
+@pytest.fixture(scope="module")
+def tok():
+    return Tokenizer.train(["the cat sat on the mat, the dog on the log: 12 + 34 = 46"] * 3, vocab_size=290)
+
+
+def tiny_model(tok, *, seed=0, dtype=torch.float64, layer_types=("full", "sliding"), n_kv_head=2) -> GPT:
+    """Random in every weight: init_weights would leave attention and MLP without effect. No special is ever likely."""
+    config = GPTConfig(sequence_len=CONTEXT, vocab_size=tok.vocab_size, n_layer=2, n_head=4, n_kv_head=n_kv_head,
+                       n_embd=32, layer_types=layer_types, window=5)
+    model = GPT(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.empty(p.shape).normal_(0, 0.3, generator=generator))
+        model.lm_head.weight[min(tok.special.values()):] = 0
+    return model.to(dtype)
+
+
+def random_prompts(tok, lengths, seed=0):
+    rng = random.Random(seed)
+    return [[rng.randrange(min(tok.special.values())) for _ in range(length)] for length in lengths]
+
+
+@torch.no_grad()
+def naive_greedy(model, prompt, num_tokens):
+    """Recomputes the whole row for every token."""
+    ids = list(prompt)
+    while len(ids) < min(len(prompt) + num_tokens, CONTEXT):
+        ids.append(int(model.logits(model(torch.tensor([ids]))[:, -1]).argmax()))
+    return ids[len(prompt):]
+
+
+# -----------------------------------------------------------------------------
+# The cache against the full forward, in float64
+
+@pytest.mark.parametrize("shape", SHAPES)
+@torch.no_grad()
+def test_kv_cache_basic(tok, shape):
+    model = tiny_model(tok, **SHAPES[shape])
+    ids, = random_prompts(tok, [20])
+    cache = KVCache(model.config, 1, CONTEXT, device="cpu", dtype=torch.float64)
+    outputs = []
+    for begin, end in [(0, 9), *((i, i + 1) for i in range(9, 20))]:  # prefill, then decode
+        outputs.append(model(torch.tensor([ids[begin:end]]), cache=cache.view(0, 1, end - begin)))
+        cache.lengths[0] = end
+    torch.testing.assert_close(torch.cat(outputs, dim=1), model(torch.tensor([ids])), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@torch.no_grad()
+def test_rows_of_unequal_length_prefilled_in_chunks_and_padded_equal_the_full_forward(tok, shape):
+    model = tiny_model(tok, **SHAPES[shape])
+    lengths, num_decoded, chunk = [3, 17, 8], 6, 4
+    rows = random_prompts(tok, [length + num_decoded for length in lengths])
+    cache = KVCache(model.config, 4, CONTEXT, device="cpu", dtype=torch.float64)
+    outputs = [[] for _ in rows]
+
+    def feed(num_new, pieces):
+        padded = torch.tensor([piece + [7] * (num_new - len(piece)) for piece in pieces])
+        hidden = model(padded, cache=cache.view(1, 4, num_new))
+        for row, piece in enumerate(pieces):
+            outputs[row].append(hidden[row, :len(piece)])
+            cache.lengths[1 + row] += len(piece)
+
+    for begin in range(0, max(lengths), chunk):
+        feed(chunk, [row[begin:min(begin + chunk, length)] for row, length in zip(rows, lengths)])
+    for i in range(num_decoded):
+        feed(1, [[row[length + i]] for row, length in zip(rows, lengths)])
+    for row, output in zip(rows, outputs):
+        torch.testing.assert_close(torch.cat(output), model(torch.tensor([row]))[0], rtol=0, atol=1e-9)
+
+
+@torch.no_grad()
+def test_a_copied_row_continues_like_its_source(tok):
+    model = tiny_model(tok)
+    ids, = random_prompts(tok, [12])
+    cache = KVCache(model.config, 3, CONTEXT, device="cpu", dtype=torch.float64)
+    model(torch.tensor([ids[:11]]), cache=cache.view(2, 3, 11))
+    cache.copy(2, 0, 8)  # also a part of a row is a row
+    hidden = model(torch.tensor([ids[8:]]), cache=cache.view(0, 1, 4))
+    torch.testing.assert_close(hidden, model(torch.tensor([ids]))[:, 8:], rtol=0, atol=1e-9)
+
+
+# -----------------------------------------------------------------------------
+# Requests
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_greedy_answers_equal_a_loop_that_recomputes_everything(tok, shape, monkeypatch):
+    """More prompts than rows, of unequal length and budget: rows join, leave and move. Prefill in many small chunks."""
+    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 11)
+    model = tiny_model(tok, **SHAPES[shape])
+    prompts = random_prompts(tok, [5, 1, 30, 12, 2, 40, 7, 19, 3])
+    budgets = [4, 9, 1, 12, 7, 20, 3, 6, 12]
+    params = [SamplingParams(max_tokens=budget, temperature=0) for budget in budgets]
+    answers = Engine(model, tok, max_rows=3).generate(prompts, params)
+    assert [group[0].ids for group in answers] == [naive_greedy(model, p, b) for p, b in zip(prompts, budgets)]
+    assert all(group[0].finish_reason == "length" and not any(group[0].forced) for group in answers)
+
+
+def test_random_mixes_of_arrivals_aborts_and_samples_leave_greedy_answers_alone(tok):
+    model = tiny_model(tok)
+    for seed in range(10):
+        rng = random.Random(seed)
+        engine = Engine(model, tok, max_rows=rng.randrange(1, 5))
+        prompts = random_prompts(tok, [rng.randrange(1, 40) for _ in range(8)], seed)
+        heard = [[] for _ in prompts]
+        aborted = set()
+        for i, prompt in enumerate(prompts):
+            params = SamplingParams(max_tokens=rng.randrange(1, 10), temperature=i % 2)
+            request = engine.submit(prompt, params, heard[i].append)
+            for _ in range(rng.randrange(3)):
+                engine.step()
+            if rng.random() < 0.3:
+                engine.abort(request)
+                aborted.add(i)
+        others = engine.generate(prompts[:2], SamplingParams(max_tokens=3, temperature=0, n=2))
+        while not all(deltas and deltas[-1].finish_reason for deltas in heard):
+            engine.step()
+        assert [[c.ids for c in group] for group in others] == [[naive_greedy(model, p, 3)] * 2 for p in prompts[:2]]
+        for i, (prompt, deltas) in enumerate(zip(prompts, heard)):
+            assert [d.finish_reason for d in deltas].count(None) == len(deltas) - 1
+            if i % 2 == 0:
+                assert deltas[-1].finish_reason == "length" or i in aborted
+                ids = naive_greedy(model, prompt, deltas[-1].num_tokens)
+                assert said(deltas) == tok.decode_bytes(ids).decode("utf-8", "replace")
+
+
+def said(deltas):
+    return "".join(part["text"] for delta in deltas for part in delta.parts)
+
+
+def test_samples_of_a_prompt_differ_from_their_first_token_on(tok):
+    """Upstream 8f979a8: the first token was sampled once and shared by all samples."""
+    engine = Engine(tiny_model(tok, dtype=torch.float32), tok)
+    samples, = engine.generate(random_prompts(tok, [6]), SamplingParams(max_tokens=8, temperature=2.0, n=16, seed=0))
+    assert len({c.ids[0] for c in samples}) > 4
+    assert len({tuple(c.ids) for c in samples}) == 16
+
+
+def test_a_seed_gives_the_same_samples_in_any_company_and_none_gives_others(tok):
+    model = tiny_model(tok)
+    prompts = random_prompts(tok, [6, 11, 3])
+    seeded = [SamplingParams(max_tokens=8, seed=seed, n=2, top_k=top_k) for seed, top_k in ((0, 0), (5, 40), (0, 0))]
+
+    def ids(max_rows, order):
+        engine = Engine(model, tok, max_rows=max_rows)
+        answers = engine.generate([prompts[i] for i in order], [seeded[i] for i in order])
+        return {i: [c.ids for c in group] for i, group in zip(order, answers)}
+
+    together = ids(8, [0, 1, 2])
+    assert together == ids(1, [2, 1, 0]) == {i: ids(2, [i])[i] for i in range(3)}
+    fresh = [Engine(model, tok).generate(prompts[:1], SamplingParams(max_tokens=8))[0][0].ids for _ in range(3)]
+    assert len({tuple(x) for x in fresh}) == 3
+
+
+def test_samples_of_a_prompt_share_its_prefill(tok, monkeypatch):
+    engine = Engine(tiny_model(tok), tok, max_rows=4)
+    shapes = record_forward_shapes(engine, monkeypatch)
+    answers = engine.generate(random_prompts(tok, [20]), SamplingParams(max_tokens=3, temperature=0, n=4))
+    assert shapes == [(1, 19), (4, 1), (4, 1), (4, 1)]
+    assert all(c.ids == answers[0][0].ids for c in answers[0])
+
+
+def test_finished_rows_do_not_decode_on(tok, monkeypatch):
+    engine = Engine(tiny_model(tok), tok)
+    shapes = record_forward_shapes(engine, monkeypatch)
+    params = [SamplingParams(max_tokens=m, temperature=0) for m in (1, 4, 2)]
+    engine.generate(random_prompts(tok, [1, 1, 1]), params)
+    assert shapes == [(3, 1), (2, 1), (1, 1), (1, 1)]
+
+
+def record_forward_shapes(engine, monkeypatch):
+    shapes, forward = [], engine.model.forward
+    recorder = lambda idx, **kw: shapes.append(tuple(idx.shape)) or forward(idx, **kw)
+    monkeypatch.setattr(engine.model, "forward", recorder)
+    return shapes
+
+
+def test_a_prompt_of_one_token_is_answered(tok):
+    """Upstream #794."""
+    model = tiny_model(tok)
+    answer = Engine(model, tok).generate([[tok.bos_id]], GREEDY)[0][0]
+    assert answer.ids == naive_greedy(model, [tok.bos_id], 12) and answer.error is None
+
+
+def test_the_context_ends_an_answer(tok):
+    model = tiny_model(tok)
+    prompts = random_prompts(tok, [CONTEXT - 1, CONTEXT - 5])
+    answers = Engine(model, tok).generate(prompts, SamplingParams(max_tokens=999, temperature=0))
+    assert [len(group[0].ids) for group in answers] == [1, 5]
+    assert all(group[0].finish_reason == "length" for group in answers)
+    short = Engine(model, tok, max_context=20).generate(prompts[:1] + [prompts[0][:15]], SamplingParams(temperature=0))
+    assert "at most 19" in short[0][0].error and len(short[1][0].ids) == 5
+
+
+def test_logprobs_are_those_of_the_full_forward_whatever_the_temperature(tok):
+    model = tiny_model(tok)
+    prompts = random_prompts(tok, [4, 9])
+    params = SamplingParams(max_tokens=7, temperature=1.7, top_k=30, seed=3, logprobs=True, n=2)
+    for prompt, group in zip(prompts, Engine(model, tok).generate(prompts, params)):
+        for c in group:
+            row = prompt + c.ids
+            expected = model.target_logprobs(torch.tensor([row[:-1]]), torch.tensor([row[1:]]))[0, len(prompt) - 1:]
+            assert c.logprobs == pytest.approx(expected.tolist(), abs=1e-6)
+    assert Engine(model, tok).generate(prompts, GREEDY)[0][0].logprobs is None
+
+
+def test_score_equals_the_full_forward(tok, monkeypatch):
+    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 50)
+    monkeypatch.setattr(engine_module, "SCORE_ROWS", 5)
+    model = tiny_model(tok)
+    engine = Engine(model, tok)
+    pairs = [tuple(random_prompts(tok, lengths, seed)) for seed, lengths in
+             enumerate([(3, 4), (20, 28), (1, 1), (9, 2), (2, 9)])]
+    greedy = naive_greedy(model, pairs[0][0], 4)
+    pairs += [(pairs[0][0], greedy), (pairs[0][0], greedy[:3] + [greedy[3] + 1])]
+    scores = engine.score(pairs)
+    for (prefix, continuation), score in zip(pairs, scores):
+        logits = model.logits(model(torch.tensor([prefix + continuation]))[0])[len(prefix) - 1:-1]
+        expected = logits.log_softmax(-1)[range(len(continuation)), continuation]
+        assert score.logprobs == pytest.approx(expected.tolist(), abs=1e-9)
+    assert [score.is_greedy for score in scores[-2:]] == [True, False]
+    for bad in [([], [1]), ([1], []), ([1] * 40, [1] * 9)]:
+        with pytest.raises(UserError, match="score"):
+            engine.score([bad])
+
+
+@pytest.mark.parametrize("field, value", [
+    ("max_tokens", 0), ("max_tokens", 1.5), ("temperature", -0.1), ("temperature", float("nan")),
+    ("temperature", 10 ** 400), ("temperature", "hot"), ("top_k", -1), ("top_k", True), ("top_p", 0),
+    ("top_p", 1.01), ("n", 0), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
+def test_settings_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(UserError, match=f"^{field} "):
+        SamplingParams(**{field: value})
+
+
+def test_a_single_stop_string_may_be_given_bare():
+    assert SamplingParams(stop="END").stop == ("END",) == SamplingParams(stop=["END"]).stop
+
+
+# -----------------------------------------------------------------------------
+# Weights
+
+def test_weights_are_cast_once_and_the_masters_stay(tok, monkeypatch):
+    model = tiny_model(tok, dtype=torch.float32)
+    model.activation_dtype = torch.bfloat16
+    monkeypatch.setattr(torch, "compile", lambda f, **kw: lambda *x: pytest.fail("compiled"))
+    model.compile_blocks()  # with a graph for every number of rows, if the engine took these along
+    engine = Engine(model, tok)
+    assert {p.dtype for p in engine.model.parameters()} == {torch.bfloat16} == {engine.cache.k.dtype}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert engine.generate(random_prompts(tok, [3]), GREEDY)[0][0].error is None
+    shared = inference_copy(model, torch.float32, torch.device("cpu"))
+    assert shared.lm_head.weight.data_ptr() == model.lm_head.weight.data_ptr()
+    assert model.lm_head.weight.requires_grad and not shared.lm_head.weight.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_after_load_weights_rollouts_equal_a_fresh_engine(tok, dtype):
+    model, other = tiny_model(tok, dtype=torch.float32), tiny_model(tok, dtype=torch.float32, seed=1)
+    prompts, params = random_prompts(tok, [5, 9, 2]), SamplingParams(max_tokens=9, seed=4, n=3, logprobs=True)
+    engine = Engine(model, tok, max_rows=4, dtype=dtype)
+    before = engine.generate(prompts, params)
+    with torch.no_grad():
+        for mine, new in zip(model.parameters(), other.parameters()):
+            mine.copy_(new)
+    engine.load_weights(model)
+    after = engine.generate(prompts, params)
+    assert after == Engine(other, tok, max_rows=4, dtype=dtype).generate(prompts, params) != before
+
+
+def test_load_weights_refuses_while_something_runs_but_not_after_a_closed_stream(tok):
+    model = tiny_model(tok)
+    engine = Engine(model, tok)
+    stream = engine.stream(random_prompts(tok, [3])[0], GREEDY)
+    next(stream)
+    with pytest.raises(AssertionError, match="running"):
+        engine.load_weights(model)
+    stream.close()
+    engine.load_weights(model)
+
+
+# -----------------------------------------------------------------------------
+# Scripted models: what the host does with ids
+
+class Scripted(nn.Module):
+    """Says ids[i] at position i of the row, whatever it is fed; remembers what that was."""
+    activation_dtype = None
+
+    def __init__(self, tok, ids, prompt_len=1):
+        super().__init__()
+        self.config = GPTConfig(sequence_len=400, vocab_size=tok.vocab_size, n_layer=1, n_head=1, n_kv_head=1, n_embd=2,
+                                layer_types=("full",), window=-1)
+        self.lm_head = nn.Linear(1, 1)
+        self.script = [0] * (prompt_len - 1) + ids
+        self.fed = []
+
+    def forward(self, idx, cache):
+        self.fed += idx[0].tolist()
+        return cache.positions[..., None].float()
+
+    def logits(self, hidden):
+        says = torch.tensor([self.script[int(p)] if p < len(self.script) else 0 for p in hidden[:, 0]])
+        return torch.full((len(says), self.config.padded_vocab_size), -5.0).scatter(1, says[:, None], 5.0)
+
+
+def scripted_engine(tok, ids, **kw):
+    return Engine(Scripted(tok, ids), tok, **kw)
+
+
+def tool_script(tok, expression, result, before="", after=""):
+    """(what the model says, also where nobody listens; what the answer's ids must be; which of them are forced)."""
+    s, e = tok.special, tok.encode
+    call = e(before) + [s["<|python_start|>"], *e(expression), s["<|python_end|>"]]
+    output = [s["<|output_start|>"], *e(result), s["<|output_end|>"]]
+    end = e(after) + [s["<|assistant_end|>"]]
+    forced = [False] * len(call) + [True] * len(output) + [False] * len(end)
+    return call + [1] * len(output) + end, call + output + end, forced
+
+
+@pytest.mark.parametrize("expression, result", [
+    ("12*34", "408"), ('"banana".count("a")', "3"), ("1/0", "division by zero"), ("import os", "not an expression"),
+    ("", "not an expression"), ("9" * 300, "expression too long")])
+def test_a_tool_call_is_answered_with_ids_spliced_in(tok, expression, result):
+    says, ids, forced = tool_script(tok, expression, result, "It is ", ", I think.")
+    engine = scripted_engine(tok, says)
+    answer = engine.generate([[tok.bos_id]], SamplingParams(max_tokens=999, temperature=0, logprobs=True))[0][0]
+    assert (answer.ids, answer.forced, answer.finish_reason) == (ids, forced, "stop")
+    assert engine.model.fed == [tok.bos_id] + ids[:-1]
+    assert [part["text"] for part in answer.parts if part["type"] == "python_output"] == [result]
+    assert answer.text == "It is , I think."
+    assert all((logprob == 0) == is_forced for logprob, is_forced in zip(answer.logprobs, forced))
+
+
+def test_the_calculator_answers_in_the_engines_thread(tok):
+    """Upstream #145: SIGALRM needs the main thread, so the tool silently returned nothing in a server."""
+    says, ids, _ = tool_script(tok, "999*999", "998001")
+    engine = scripted_engine(tok, says)
+    engine.start()
+    try:
+        deltas = list(engine.stream([tok.bos_id], SamplingParams(temperature=0)))
+    finally:
+        engine.close()
+    assert "".join(p["text"] for d in deltas for p in d.parts if p["type"] == "python_output") == "998001"
+    assert deltas[-1].num_tokens == len(ids) and deltas[-1].finish_reason == "stop"
+
+
+def test_a_model_cannot_write_its_own_tool_output(tok):
+    s = tok.special
+    for name in s.keys() - {"<|python_start|>", "<|python_end|>"}:
+        answer = scripted_engine(tok, [*b"ab", s[name], *b"408"]).generate([[tok.bos_id]], GREEDY)[0][0]
+        assert (answer.text, answer.finish_reason, answer.ids[-1]) == ("ab", "stop", s[name])
+        assert answer.parts == [{"type": "text", "text": "ab"}]
+
+
+def test_a_python_end_without_a_start_calls_nothing(tok):
+    s = tok.special
+    ids = [*b"1+1", s["<|python_end|>"], *b"b", s["<|assistant_end|>"]]
+    answer = scripted_engine(tok, ids).generate([[tok.bos_id]], GREEDY)[0][0]
+    assert answer.ids == ids and answer.text == "1+1b"
+
+
+def test_a_call_that_begins_twice_is_one_call(tok):
+    s = tok.special
+    call = [s["<|python_start|>"], *b"2", s["<|python_start|>"], *b"+3", s["<|python_end|>"]]
+    says = call + [1, 1, 1] + [s["<|assistant_end|>"]]
+    answer = scripted_engine(tok, says).generate([[tok.bos_id]], GREEDY)[0][0]
+    assert answer.parts == [{"type": "python", "text": "2+3"}, {"type": "python_output", "text": "5"}]
+
+
+def test_extreme_settings_of_one_request_do_not_touch_another(tok):
+    model = tiny_model(tok, dtype=torch.float32)
+    prompts = random_prompts(tok, [4] * 5)
+    extremes = [SamplingParams(max_tokens=5, **kw) for kw in
+                (dict(top_k=10 ** 30), dict(top_p=1e-300), dict(temperature=1e-300), dict(seed=-10 ** 40))]
+    answers = Engine(model, tok).generate(prompts, [SamplingParams(max_tokens=5, temperature=0), *extremes])
+    assert answers[0][0].ids == naive_greedy(model, prompts[0], 5)
+    assert [answers[i][0].ids for i in (2, 3)] == [naive_greedy(model, prompts[i], 5) for i in (2, 3)]
+    assert all(group[0].error is None for group in answers)
+
+
+def test_max_tokens_may_cut_a_tool_output(tok):
+    says, ids, forced = tool_script(tok, "12*34", "408")
+    cut = forced.index(True) + 2
+    answer = scripted_engine(tok, says).generate([[tok.bos_id]], SamplingParams(max_tokens=cut, temperature=0))[0][0]
+    assert (answer.ids, answer.forced, answer.finish_reason) == (ids[:cut], forced[:cut], "length")
+
+
+def test_random_unicode_streams_to_the_text_that_decoding_at_once_gives(tok):
+    rng = random.Random(0)
+    for _ in range(20):
+        text = "".join(chr(rng.randrange(*rng.choice([(32, 127), (0x400, 0x500), (0x1F300, 0x1F600)]))) for _ in range(25))
+        ids = tok.encode(text) + [tok.special["<|assistant_end|>"]]
+        deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], SamplingParams(temperature=0)))
+        assert said(deltas) == text and "\ufffd" not in text
+        assert [d.finish_reason for d in deltas] == [None] * (len(deltas) - 1) + ["stop"]
+        assert scripted_engine(tok, ids).generate([[tok.bos_id]], SamplingParams(temperature=0))[0][0].text == text
+
+
+def test_a_stop_string_over_token_boundaries_ends_the_answer_unseen(tok):
+    ids = list(b"one two three")
+    params = SamplingParams(temperature=0, stop=("wo t", "never"))
+    answer = scripted_engine(tok, ids).generate([[tok.bos_id]], params)[0][0]
+    assert (answer.text, answer.finish_reason, answer.ids) == ("one t", "stop", list(b"one two t"))
+    deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], params))
+    assert said(deltas) == "one t" and deltas[-1] == Delta([], 9, "stop", None)
+
+
+# -----------------------------------------------------------------------------
+# Failures stay where they happen
+
+def test_a_prompt_that_cannot_run_fails_alone(tok):
+    model = tiny_model(tok)
+    good = random_prompts(tok, [4, 6])
+    bad = [[], [1] * CONTEXT, [tok.vocab_size], [-1], [1.5]]
+    answers = Engine(model, tok).generate([good[0], *bad, good[1]], SamplingParams(max_tokens=5, temperature=0, n=2))
+    for group in answers[1:-1]:
+        assert [(c.ids, c.finish_reason) for c in group] == [([], "error")] * 2 and group[0].error
+    assert [answers[0][1].ids, answers[-1][0].ids] == [naive_greedy(model, p, 5) for p in good]
+    for prompt in bad:
+        for ask in (Engine(model, tok).stream, lambda p, params: Engine(model, tok).submit(p, params, print)):
+            with pytest.raises(UserError, match="prompt"):
+                ask(prompt, GREEDY)
+    with pytest.raises(UserError, match="n 2"):
+        Engine(model, tok).stream(good[0], SamplingParams(n=2))
+
+
+def test_a_listener_that_raises_fails_alone_and_the_thread_lives_on(tok):
+    model = tiny_model(tok)
+    engine = Engine(model, tok)
+    prompts = random_prompts(tok, [4, 6])
+    calls = []
+
+    def raises(delta):
+        calls.append(delta)
+        raise RuntimeError("the client is gone")
+
+    engine.start()
+    try:
+        engine.submit(prompts[0], GREEDY, raises)
+        assert said(engine.stream(prompts[1], GREEDY)) == decoded(tok, naive_greedy(model, prompts[1], 12))
+        assert engine.is_alive()
+    finally:
+        engine.close()
+    assert len(calls) == 2 and calls[-1].finish_reason == "error" and "client is gone" in calls[-1].error
+
+
+def decoded(tok, ids):
+    return tok.decode_bytes(ids).decode("utf-8", "replace")
+
+
+def test_an_id_the_tokenizer_cannot_take_fails_alone(tok):
+    class Trouble:
+        vocab_size, special, encode = tok.vocab_size, tok.special, tok.encode
+
+        def decode_bytes(self, ids):
+            if ids == [65]:
+                raise ValueError("no bytes for 65")
+            return tok.decode_bytes(ids)
+
+    engine = Engine(Scripted(tok, list(b"xyzAbc")), Trouble())
+    long, short = engine.generate([[tok.bos_id]] * 2, [GREEDY, SamplingParams(max_tokens=3, temperature=0)])
+    assert (long[0].finish_reason, long[0].text) == ("error", "xyz") and "no bytes for 65" in long[0].error
+    assert (short[0].finish_reason, short[0].text) == ("length", "xyz")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt()])
+def test_a_model_that_raises_ends_what_was_running_and_the_engine_serves_on(tok, error, monkeypatch):
+    model = tiny_model(tok)
+    engine = Engine(model, tok, max_rows=2)
+    prompts = random_prompts(tok, [4, 6, 5])
+
+    def fails(idx, **kw):
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(engine.model, "forward", fails)
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            engine.generate(prompts, GREEDY)
+    else:
+        answers = engine.generate(prompts, GREEDY)
+        assert [group[0].finish_reason for group in answers] == ["error", "error", "length"]
+        assert "out of memory" in answers[0][0].error
+    assert engine.generate(prompts, GREEDY)[1][0].ids == naive_greedy(model, prompts[1], 12)
+
+
+# -----------------------------------------------------------------------------
+# Threads
+
+def test_abort_ends_one_answer_and_leaves_the_other(tok):
+    engine = scripted_engine(tok, list(b"abcdefghij") * 10)
+    heard = {"aborted": [], "other": []}
+
+    def listen(delta):
+        heard["aborted"].append(delta)
+        if delta.num_tokens == 3:
+            engine.abort(request)
+
+    request = engine.submit([tok.bos_id], SamplingParams(max_tokens=50, temperature=0), listen)
+    engine.submit([tok.bos_id], SamplingParams(max_tokens=20, temperature=0), heard["other"].append)
+    while not heard["other"] or heard["other"][-1].finish_reason is None:
+        engine.step()
+    assert said(heard["aborted"]) == "abc" and heard["aborted"][-1] == Delta([], 3, "abort", None)
+    assert said(heard["other"]) == "abcdefghij" * 2 and heard["other"][-1].finish_reason == "length"
+
+
+def test_a_waiting_request_can_be_aborted(tok):
+    engine = scripted_engine(tok, list(b"abcd") * 10, max_rows=1)
+    heard = []
+    engine.submit([tok.bos_id], GREEDY, lambda delta: None)
+    waiting = engine.submit([tok.bos_id], GREEDY, heard.append)
+    engine.step()
+    engine.abort(waiting, 12345678)
+    engine.step()
+    assert heard == [Delta([], 0, "abort", None)]
+
+
+def test_requests_from_eight_threads_are_answered_as_if_alone(tok):
+    model = tiny_model(tok)
+    engine = Engine(model, tok, max_rows=3)
+    prompts = random_prompts(tok, range(1, 25))
+    answers = {}
+
+    def ask(i):
+        answers[i] = said(engine.stream(prompts[i], GREEDY))
+        answers[i + 8] = engine.generate([prompts[i + 8]], GREEDY)[0][0].text
+        heard, done = [], threading.Event()
+        engine.submit(prompts[i + 16], GREEDY, lambda d: (heard.append(d), d.finish_reason and done.set()))
+        assert done.wait(30)
+        answers[i + 16] = said(heard)
+
+    engine.start()
+    try:
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        engine.close()
+    assert [answers[i] for i in range(24)] == [decoded(tok, naive_greedy(model, prompt, 12)) for prompt in prompts]
+
+
+def test_close_aborts_what_is_left_and_start_begins_again(tok):
+    engine = scripted_engine(tok, list(b"ab") * 100, max_rows=1)
+    heard = [[], []]
+    long = SamplingParams(max_tokens=150, temperature=0)
+    running = threading.Event()
+
+    def listen(delta):
+        heard[0].append(delta)
+        running.set()
+        threading.Event().wait(0.01)  # so that close comes before the end
+
+    engine.start()
+    engine.submit([tok.bos_id], long, listen)
+    engine.submit([tok.bos_id], long, heard[1].append)
+    assert running.wait(30)
+    engine.close()
+    assert not engine.is_alive()
+    assert [deltas[-1].finish_reason for deltas in heard] == ["abort", "abort"]
+    engine.start()
+    assert engine.generate([[tok.bos_id]], GREEDY)[0][0].text == "ab" * 6
+    engine.close()
+
+
+def test_engines_without_a_thread_serve_two_callers_at_once(tok):
+    model = tiny_model(tok)
+    engine = Engine(model, tok, max_rows=2)
+    prompts = random_prompts(tok, [3, 8])
+    first, second = (engine.stream(prompt, GREEDY) for prompt in prompts)
+    heard = [next(first), next(second)]
+    assert said([heard[0], *first]) == decoded(tok, naive_greedy(model, prompts[0], 12))
+    assert said([heard[1], *second]) == decoded(tok, naive_greedy(model, prompts[1], 12))

@@ -1,0 +1,44 @@
+"""Truth: nats and bytes counted by hand over one long forward pass."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_gpt import tiny_gpt
+
+from nanochat.dataloader import MemoryDocuments
+from nanochat.loss_eval import evaluate_bpb, first_tokens
+
+TOKEN_BYTES = np.array([0] + [1 + i % 5 for i in range(49)], dtype=np.int32)  # id 0 is bos
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_bpb_counts_every_token_but_the_first_once_and_no_special(rows):
+    model = tiny_gpt()
+    docs = MemoryDocuments([[0, 5, 6, 7], [0, 8, 9], [0] + list(range(1, 40))])
+    stream = torch.tensor(first_tokens(docs, 10 ** 6))
+    nats = num_bytes = 0.0
+    for start in range(0, len(stream) - 1, 16):
+        row = stream[start:start + 17]
+        logprobs = model.logits(model(row[None, :-1])[0]).log_softmax(-1)
+        for position, target in enumerate(row[1:].tolist()):
+            if TOKEN_BYTES[target]:
+                nats -= logprobs[position, target].item()
+                num_bytes += TOKEN_BYTES[target]
+    bpb = evaluate_bpb(model, docs, TOKEN_BYTES, sequence_len=16, device_batch_size=rows, max_tokens=10 ** 6)
+    assert bpb == pytest.approx(nats / math.log(2) / num_bytes, abs=1e-9)
+
+
+def test_a_uniform_model_over_one_byte_tokens_costs_the_log_of_its_vocabulary():
+    model = tiny_gpt()
+    model.lm_head.weight.data.zero_()
+    docs = MemoryDocuments([list(range(1, 50))])
+    bpb = evaluate_bpb(model, docs, np.ones(50, np.int32), sequence_len=16, device_batch_size=2, max_tokens=1000)
+    assert bpb == pytest.approx(math.log2(50))
+
+
+def test_max_tokens_limits_what_is_read():
+    docs = MemoryDocuments([[0, 1, 2], [0, 3, 4], [0, 5, 6]])
+    assert first_tokens(docs, 4).tolist() == [0, 1, 2, 0]
+    assert first_tokens(docs, 100).tolist() == [0, 1, 2, 0, 3, 4, 0, 5, 6]

@@ -1,0 +1,101 @@
+"""Truth: the published update rules written out plainly in float64, and torch's own AdamW."""
+
+import math
+
+import pytest
+import torch
+
+from nanochat.optim import POLAR_EXPRESS, MuonAdamW, ParamGroup, assign_owners, orthogonalize
+
+STEPS = 6
+
+
+def gradients(shape, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, dtype=torch.float64, generator=generator) for _ in range(STEPS)]
+
+
+def run_optimizer(optimizer, params_and_grads, **how):
+    for step in range(STEPS):
+        for p, grads in params_and_grads:
+            p.grad = grads[step].clone()
+        optimizer.step(**{"lr_mult": 1.0, "momentum": 0.9, "grad_scale": 1.0, **how})
+
+
+def test_adamw_equals_torch_adamw():
+    grads = gradients((5, 3), 0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(5, 3, dtype=torch.float64)) for _ in range(2))
+    group = ParamGroup("adamw", {"w": ours}, lr=0.1, weight_decay=0.03, betas=(0.8, 0.95), eps=1e-10)
+    run_optimizer(MuonAdamW([group], muon_dtype=torch.float64), [(ours, grads)], lr_mult=0.5)
+    reference = torch.optim.AdamW([theirs], lr=0.05, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.03)
+    for grad in grads:
+        theirs.grad = grad.clone()
+        reference.step()
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (16, 4), (4, 16)])
+def test_muon_equals_its_formula(shape):
+    grads = gradients(shape, 1)
+    p = torch.nn.Parameter(torch.ones(shape, dtype=torch.float64))
+    run_optimizer(MuonAdamW([ParamGroup("muon", {"w": p}, lr=0.1, weight_decay=0.2)], muon_dtype=torch.float64),
+                  [(p, [2 * g for g in grads])], grad_scale=0.5)
+    weight, buffer = torch.ones(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
+    for grad in grads:
+        buffer = 0.9 * buffer + 0.1 * grad
+        nesterov = 0.1 * grad + 0.9 * buffer
+        weight = weight * (1 - 0.1 * 0.2) - 0.1 * math.sqrt(max(1, shape[0] / shape[1])) * polar_reference(nesterov)
+    torch.testing.assert_close(p.data, weight, atol=1e-12, rtol=0)
+
+
+def polar_reference(matrix):
+    """The same polynomials on the singular values, where they are plain numbers."""
+    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    s = s / (matrix.norm() * 1.02 + 1e-6)
+    for a, b, c in POLAR_EXPRESS:
+        s = a * s + b * s ** 3 + c * s ** 5
+    return u @ torch.diag(s) @ vh
+
+
+def test_orthogonalize_brings_every_singular_value_near_one():
+    generator = torch.Generator().manual_seed(2)
+    matrices = torch.randn(3, 24, 40, dtype=torch.float64, generator=generator)
+    values = torch.linalg.svdvals(orthogonalize(matrices, torch.float64))
+    assert 0.7 < values.min() and values.max() < 1.3
+
+
+def test_matrices_of_one_shape_in_a_batch_step_as_they_do_alone():
+    grads = [gradients((6, 6), seed) for seed in (3, 4)]
+    together = [torch.nn.Parameter(torch.eye(6, dtype=torch.float64)) for _ in range(2)]
+    run_optimizer(MuonAdamW([ParamGroup("muon", {"a": together[0], "b": together[1]}, lr=0.1)],
+                            muon_dtype=torch.float64), list(zip(together, grads)))
+    for p, own_grads in zip(together, grads):
+        alone = torch.nn.Parameter(torch.eye(6, dtype=torch.float64))
+        run_optimizer(MuonAdamW([ParamGroup("muon", {"w": alone}, lr=0.1)], muon_dtype=torch.float64),
+                      [(alone, own_grads)])
+        torch.testing.assert_close(p, alone, atol=1e-12, rtol=0)
+
+
+def test_grad_norm_is_that_of_the_scaled_gradient():
+    p = torch.nn.Parameter(torch.zeros(2, 2))
+    p.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    optimizer = MuonAdamW([ParamGroup("adamw", {"w": p}, lr=0.1)])
+    assert optimizer.step(lr_mult=1, momentum=0.9, grad_scale=0.1).item() == pytest.approx(0.5)
+
+
+def test_state_survives_a_round_trip_through_its_tensors():
+    grads = gradients((4, 4), 5)
+    p, q = (torch.nn.Parameter(torch.eye(4, dtype=torch.float64)) for _ in range(2))
+    first = MuonAdamW([ParamGroup("adamw", {"w": p}, lr=0.1)])
+    run_optimizer(first, [(p, grads)])
+    second = MuonAdamW([ParamGroup("adamw", {"w": q}, lr=0.1)])
+    second.load_state_tensors({k: v.clone() for k, v in first.state_tensors().items()}, first.num_updates)
+    q.data.copy_(p.data)
+    run_optimizer(first, [(p, grads)])
+    run_optimizer(second, [(q, grads)])
+    assert torch.equal(p, q)
+
+
+def test_largest_parameters_go_first_to_the_rank_with_least():
+    params = {f"p{n}": torch.zeros(n) for n in (100, 60, 50, 40, 30, 25)}
+    assert assign_owners(params, 3) == {"p100": 0, "p60": 1, "p50": 2, "p40": 2, "p30": 1, "p25": 1}

@@ -1,0 +1,129 @@
+import math
+import random
+from collections import Counter
+
+import pytest
+import torch
+
+from nanochat.sampling import _mix, _mix_int, derive_seed, sample, uniform
+
+PROBS = [0.5, 0.25, 0.125, 0.125]  # sums of these are exact in binary
+
+
+def draw(probs, num_draws=4000, *, seed=0, dtype=torch.float64, **settings):
+    """num_draws samples of one distribution, at successive positions of one seed."""
+    logits = torch.tensor(probs, dtype=dtype).log().expand(num_draws, -1)
+    columns = {"temperature": (1.0, torch.float32), "top_k": (None, torch.int64), "top_p": (None, torch.float32)}
+    tensors = {}
+    for name, (default, dtype) in columns.items():
+        value = settings.get(name, default)
+        tensors[name] = None if value is None else torch.full((num_draws,), value, dtype=dtype)
+    seeds = torch.full((num_draws,), seed)
+    return sample(logits, seeds=seeds, positions=torch.arange(num_draws), **tensors).ids.tolist()
+
+
+def chi_square(ids, probs):
+    counts = Counter(ids)
+    assert all(probs[i] > 0 for i in counts), f"drew an id of probability 0: {counts}"
+    return sum((counts[i] - len(ids) * p) ** 2 / (len(ids) * p) for i, p in enumerate(probs) if p > 0)
+
+
+def test_splitmix64_gives_the_published_sequence_as_tensors_and_as_integers():
+    # The first outputs for state 1234567, as Rosetta Code's splitmix64 task lists them.
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    golden = 0x9E3779B97F4A7C15
+    states = [(1234567 + i * golden) % 2 ** 64 for i in range(3)]
+    assert [_mix_int(state) for state in states] == expected
+    signed = torch.tensor([state - 2 ** 64 if state >= 2 ** 63 else state for state in states])
+    assert [x % 2 ** 64 for x in _mix(signed).tolist()] == expected
+
+
+@pytest.mark.parametrize("settings, expected", [
+    ({}, PROBS),
+    ({"temperature": 0.5}, [16 / 22, 4 / 22, 1 / 22, 1 / 22]),      # p^2, normalised
+    ({"temperature": 2.0}, None),                                   # sqrt(p), normalised
+    ({"top_k": 2}, [2 / 3, 1 / 3, 0, 0]),
+    ({"top_k": 3}, [4 / 7, 2 / 7, 1 / 7, 0]),                       # of equals the lower id
+    ({"top_k": 1}, [1, 0, 0, 0]),
+    ({"top_k": 0}, PROBS), ({"top_k": 9}, PROBS), ({"top_p": 1.0}, PROBS),
+    ({"top_p": 0.75}, [2 / 3, 1 / 3, 0, 0]),                        # two hold exactly 0.75
+    ({"top_p": 0.7500001}, [4 / 7, 2 / 7, 1 / 7, 0]),
+    ({"top_p": 1e-6}, [1, 0, 0, 0]), ({"top_p": 1e-300}, [1, 0, 0, 0]),
+    ({"top_k": 3, "top_p": 0.8}, [2 / 3, 1 / 3, 0, 0]),             # top-p of what top-k left: 4/7, 6/7 passes 0.8
+])
+def test_frequencies_fit_the_worked_distribution(settings, expected):
+    if expected is None:
+        roots = [math.sqrt(p) for p in PROBS]
+        expected = [r / sum(roots) for r in roots]
+    assert chi_square(draw(PROBS, **settings), expected) < 16.3  # 3 degrees of freedom: p = 0.001
+
+
+def test_ids_of_probability_zero_are_never_drawn_wherever_they_stand():
+    probs = [0.0, 0.3, 0.0, 0.7, 0.0]
+    for settings in ({}, {"top_k": 4}, {"top_p": 0.99}):
+        assert set(draw(probs, **settings, dtype=torch.float32)) == {1, 3}
+
+
+def test_frequencies_over_many_ids_in_float32():
+    weights = [random.Random(0).random() for _ in range(200)]
+    probs = [w / sum(weights) for w in weights]
+    assert chi_square(draw(probs, 100_000, dtype=torch.float32), probs) < 268  # 199 degrees of freedom: p = 0.001
+
+
+def test_noise_is_uniform_and_positions_and_seeds_are_unrelated():
+    positions = torch.arange(50_000)
+    u = uniform(torch.full_like(positions, 7), positions)
+    neighbour = uniform(torch.full_like(positions, 8), positions)
+    assert 0 <= u.min() and u.max() < 1
+    deciles = torch.bincount((u * 10).long(), minlength=10).tolist()
+    assert sum((count - 5000) ** 2 / 5000 for count in deciles) < 27.9  # 9 degrees of freedom: p = 0.001
+    for other in (u.roll(1), neighbour):
+        assert abs(torch.corrcoef(torch.stack([u, other]))[0, 1]) < 4 / len(u) ** 0.5
+
+
+def test_temperature_zero_is_the_argmax_also_beside_sampled_rows():
+    logits = torch.tensor([PROBS, PROBS[::-1], PROBS]).log()
+    def run(temperature):
+        temperature = None if temperature is None else torch.tensor(temperature)
+        return sample(logits, seeds=torch.zeros(3, dtype=torch.int64), positions=torch.arange(3),
+                      temperature=temperature).ids.tolist()
+    assert run(None) == run([0.0, 0.0, 0.0]) == [0, 3, 0]
+    assert run([1.0, 0.0, 1.0])[1] == 3
+    assert run([1e-30, 1e-30, 1e-30]) == [0, 3, 0]  # no overflow into NaN
+
+
+def test_a_row_draws_the_same_in_any_company():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 50, generator=generator)
+    settings = {"seeds": torch.tensor([0, 1, 2, 0, 4, 2 ** 62]), "positions": torch.tensor([3, 3, 9, 4, 3, 0]),
+                "temperature": torch.tensor([1.0, 0.7, 0.0, 1.3, 2.0, 1.0]), "top_k": torch.tensor([0, 5, 0, 3, 0, 50]),
+                "top_p": torch.tensor([0.9, 1.0, 1.0, 0.5, 0.3, 1.0])}
+    together = sample(logits, **settings).ids.tolist()
+    for rows in ([0], [1], [5, 3], [4, 2, 0], [3, 1, 5, 0]):
+        alone = sample(logits[rows], **{name: x[rows] for name, x in settings.items()}).ids.tolist()
+        assert alone == [together[row] for row in rows]
+
+
+def test_sorting_is_skipped_without_changing_what_is_drawn_from():
+    flat, sorted_ = draw(PROBS), draw(PROBS, top_k=0, top_p=1.0)
+    assert flat == sorted_  # PROBS is already in descending order, so both walk the same sum
+
+
+def test_seed_zero_is_a_seed_like_any_other():
+    assert draw(PROBS, seed=0) == draw(PROBS, seed=0) != draw(PROBS, seed=1)
+
+
+def test_derived_seeds_are_distinct_signed_64_bit_and_defined_for_any_integer():
+    seeds = [derive_seed(seed, i) for seed in (0, 1, -1, 2 ** 63, 2 ** 64 - 2, 10 ** 30) for i in range(50)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(-2 ** 63 <= seed < 2 ** 63 for seed in seeds)
+    assert torch.tensor(seeds).dtype == torch.int64
+
+
+def test_logprobs_ignore_temperature_and_filters():
+    logits = torch.tensor([PROBS, PROBS]).log() + 3.0
+    sampled = sample(logits, seeds=torch.tensor([0, 1]), positions=torch.tensor([5, 5]),
+                     temperature=torch.tensor([0.1, 0.0]), top_k=torch.tensor([1, 0]), with_logprobs=True)
+    assert sampled.ids.tolist() == [0, 0]
+    assert sampled.logprobs.tolist() == pytest.approx([math.log(0.5)] * 2)
+    assert sample(logits, seeds=sampled.ids, positions=sampled.ids).logprobs is None

@@ -1,0 +1,193 @@
+"""Training code is proven by equality: resumed == straight to the bit, two ranks == one, shards alone == everything
+installed. Depth 2, rows of 64 tokens, a few steps."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nanochat import chatdata
+from nanochat.common import base_dir, tokenizer_path
+from nanochat.run import read_metrics
+from nanochat.tinyworld import documents
+from nanochat.tinyworld_chats import conversations
+from nanochat.tokenizer import Tokenizer
+from scripts import base_eval, base_train, chat_rl, chat_sft, mid_train
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BASE = ("--depth 2 --max-seq-len 64 --total-batch-size 512 --num-iterations 10 --eval-tokens 512 --dtype float32 "
+        "--warmup-steps 1 --matrix-lr 0.3 --embedding-lr 3 --unembedding-lr 0.3")
+CHAT = "--num-iterations 10 --total-batch-size 512 --dtype float32"
+RL = ("--skills letters,facts --num-iterations 6 --prompts-per-step 4 --num-samples 3 --max-new-tokens 12 --eval-items 4 "
+      "--dtype float32 --temperature 1.5")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A base directory with a tokenizer, texts and chats; copied for each test."""
+    folder = tmp_path_factory.mktemp("prepared")
+    texts = list(documents("train", 150))
+    (folder / "tokenizer").mkdir()
+    Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
+    (folder / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    chats = list(conversations("train", 200, 0))
+    (folder / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    return folder
+
+
+@pytest.fixture
+def home(prepared, empty_base_dir, monkeypatch):
+    shutil.copytree(prepared, empty_base_dir)
+    monkeypatch.setattr(chatdata, "NUM_TRAIN", 200)
+    monkeypatch.setattr(chatdata, "NUM_VAL", 20)
+    return empty_base_dir
+
+
+def train(script, flags):
+    return script.main(script.build_parser().parse_args(flags.split()))
+
+
+def text_flags():
+    return f"--data {base_dir() / 'text.jsonl'}"
+
+
+def chat_flags():
+    return f"--data {base_dir() / 'chats.jsonl'}"
+
+
+def curve(stage, tag):
+    keys = ("step", "loss", "val_bpb", "val_loss", "reward", "accuracy", "samples")
+    return [{key: line[key] for key in keys if key in line} for line in read_metrics(base_dir() / "runs" / stage / tag)]
+
+
+def interrupt(stage, tag, step):
+    """Leave the folder as a kill would some steps after the checkpoint at `step`."""
+    run_dir = base_dir() / "runs" / stage / tag
+    (run_dir / "result.json").unlink()
+    for path in run_dir.glob("step_*"):
+        if int(path.name[5:]) > step:
+            shutil.rmtree(path)
+
+
+def check_resume_equals_straight(script, stage, flags, step):
+    straight = train(script, f"{flags} --save-every {step}")
+    expected = curve(stage, straight["tag"])
+    interrupt(stage, straight["tag"], step)
+    resumed = train(script, f"{flags} --save-every {step} --resume auto")
+    assert resumed["weights_sha256"] == straight["weights_sha256"]
+    assert curve(stage, straight["tag"]) == expected
+    assert {key: resumed[key] for key in ("final_loss", "tokens", "final_step")} == {
+        key: straight[key] for key in ("final_loss", "tokens", "final_step")}
+    return straight
+
+
+def test_base_mid_sft_and_rl_resumed_equal_the_straight_run_to_the_bit(home):
+    record = check_resume_equals_straight(base_train, "base", f"{BASE} {text_flags()} --eval-every 5 --sample-every 5", 5)
+    assert record["final_loss"] < 6.1 and record["val_bpb"] < 5  # from log(512) = 6.24
+    check_resume_equals_straight(mid_train, "mid", f"{CHAT} {chat_flags()} --text-data {home / 'text.jsonl'}", 4)
+    check_resume_equals_straight(chat_sft, "sft", f"{CHAT} --eval-every 4", 4)
+    check_resume_equals_straight(chat_rl, "rl", f"{RL} --eval-every 2", 2)
+    evaluated = train(base_eval, f"{text_flags()} --dtype float32")
+    assert evaluated["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+
+
+def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, capsys):
+    flags = f"{BASE} {text_flags()} --num-iterations 2"
+    first = train(base_train, flags)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == first
+    assert train(base_train, f"{flags} --resume auto") == first
+    for more, words in (("", "--resume auto"), ("--resume auto --matrix-lr 0.5", "plan"), ("--resume auto --seed 1", "seed")):
+        with pytest.raises(SystemExit) as exit_info:
+            train(base_train, f"{flags} {more}")
+        assert exit_info.value.code == 2 and words in capsys.readouterr().err
+    assert train(base_train, f"{flags} --overwrite")["weights_sha256"] == first["weights_sha256"]
+
+
+def test_passes_of_any_size_follow_the_same_curve_in_float64(home):
+    losses = []
+    for rows in (1, 4, 8):
+        train(base_train, f"{BASE} {text_flags()} --dtype float64 --device-batch-size {rows} --model-tag r{rows}")
+        losses.append([line["loss"] for line in curve("base", f"r{rows}") if "loss" in line])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-9) == pytest.approx(losses[2], abs=1e-9)
+
+
+def launch(module, flags, *, ranks, env=None):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", "-m", module]
+    if ranks == 1:
+        command = [sys.executable, "-m", module]
+    done = subprocess.run([*command, *flags.split()], cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
+                          capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def weights_of(record):
+    return load_file(Path(record["checkpoint"]) / "model.safetensors")
+
+
+def test_two_ranks_follow_one_in_float64_through_base_mid_and_sft(home):
+    for module, script, flags in (("scripts.base_train", base_train, f"{BASE} {text_flags()}"),
+                                  ("scripts.mid_train", mid_train, f"{CHAT} {chat_flags()} --text-data {home / 'text.jsonl'}"),
+                                  ("scripts.chat_sft", chat_sft, f"{CHAT} {chat_flags()}")):
+        flags += " --dtype float64 --device-batch-size 2"
+        stage = module.removeprefix("scripts.").split("_")[1 if "sft" in module else 0]
+        two = launch(module, f"{flags} --model-tag one", ranks=2)
+        shutil.copytree(base_dir() / "runs" / stage / "one", home / "two" / stage)
+        one = train(script, f"{flags} --model-tag one --overwrite")
+        theirs = load_file(home / "two" / stage / Path(two["checkpoint"]).name / "model.safetensors")
+        for name, tensor in weights_of(one).items():
+            assert tensor.dtype == torch.float64
+            torch.testing.assert_close(theirs[name], tensor, atol=1e-9, rtol=0)
+        files = {path.name for path in (home / "two" / stage / Path(two["checkpoint"]).name).glob("optim-*")}
+        assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
+
+
+def test_rl_runs_on_two_ranks_and_a_run_resumes_on_another_number(home):
+    train(base_train, f"{BASE} {text_flags()} --dtype float64 --save-every 5")
+    train(chat_sft, f"{CHAT} {chat_flags()} --source base")
+    record = launch("scripts.chat_rl", RL.replace("--num-iterations 6", "--num-iterations 2"), ranks=2)
+    assert record["status"] == "finished" and record["final_step"] == 2
+    straight = curve("base", "d2")
+    interrupt("base", "d2", 5)
+    launch("scripts.base_train", f"{BASE} {text_flags()} --dtype float64 --save-every 5 --device-batch-size 4 --resume auto",
+           ranks=2)
+    losses = [[line["loss"] for line in lines if "loss" in line] for lines in (straight, curve("base", "d2"))]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-9)
+
+
+BLOCKER = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"tiktoken", "rustbpe", "datasets", "pyarrow", "fastapi", "uvicorn", "pydantic", "matplotlib",
+                                  "wandb", "regex", "pandas"}:
+            raise ImportError(f"{name} is blocked by the test")
+sys.meta_path.insert(0, Block())
+import runpy
+sys.argv = ["base_train", *sys.argv[1:]]
+runpy.run_module("scripts.base_train", run_name="__main__")
+"""
+
+
+def test_pretokenised_shards_train_with_torch_numpy_and_safetensors_alone(home):
+    expected = train(base_train, f"{BASE} {text_flags()} --model-tag full")
+    (shards,) = {path.parent for path in (home / "data").glob("*/tokens-*/index.json")}
+    done = subprocess.run([sys.executable, "-c", BLOCKER, *f"{BASE} --data {shards} --model-tag bare".split()],
+                          cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1])["weights_sha256"] == expected["weights_sha256"]
+
+
+def test_no_tokenizer_yet_is_one_line(home, capsys):
+    tokenizer_path().unlink()
+    with pytest.raises(SystemExit) as exit_info:
+        train(base_train, BASE)
+    assert exit_info.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ") and "scripts.tok_train" in line
