@@ -84,11 +84,11 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     >>> ticks(0, 870)
     [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]
     """
-    if low == high:
+    if math.isclose(low, high):
         low, high = low - 0.5, high + 0.5
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(power * factor for factor in (1, 2, 5, 10) if high - low <= most * power * factor * (1 + 1e-9))
-    return [round(i * step, 12) for i in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
+    return [i * step for i in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
 
 
 def thin(points: list[tuple[float, float]], most: int = MAX_POINTS) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from nanochat.common import UserError, print0
 from nanochat.conversation import read_chats, render
 from nanochat.packing import Sequence, fit_sequences
 
-NUM_TRAIN, NUM_VAL = 20_000, 400   # conversations generated from the embedded world
+NUM_VAL = 400  # conversations generated from the embedded world to validate on
 
 
 class ChatData(NamedTuple):
@@ -18,9 +18,11 @@ class ChatData(NamedTuple):
     fingerprint: str  # of the ids and masks in order, so it covers tokenizer and row length too
 
 
-def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tokens: int, seed: int) -> ChatData:
-    """data None is the embedded world; validation is val_data, else 1% of the conversations by hash."""
-    train, val = _conversations(data, val_data, seed)
+def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tokens: int, seed: int,
+                   num_generated: int) -> ChatData:
+    """data None is the embedded world, num_generated conversations of it; validation is val_data, else 1% of the
+    conversations by hash."""
+    train, val = _conversations(data, val_data, seed, num_generated)
     turn_end = tokenizer.special["<|assistant_end|>"]
     fitted = []
     for name, conversations in (("training", train), ("validation", val)):
@@ -35,10 +37,10 @@ def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tok
     return ChatData(*fitted, fingerprint_sequences(*fitted))
 
 
-def _conversations(data: str | None, val_data: str | None, seed: int):
+def _conversations(data: str | None, val_data: str | None, seed: int, num_generated: int):
     if data is None and val_data is None:
         from nanochat.tinyworld_chats import conversations
-        return conversations("train", NUM_TRAIN, seed), conversations("val", NUM_VAL, 0)
+        return conversations("train", num_generated, seed), conversations("val", NUM_VAL, 0)
     if data is None:
         raise UserError("--val-data without --data: give the training conversations too")
     chats = list(read_chats(data))

@@ -159,18 +159,14 @@ class LoadedModel(NamedTuple):
 
 
 def load_model(source: str | tuple[str, ...] | None, model_tag: str | None, step: int | None, *, device: torch.device,
-               dtype: torch.dtype, max_seq_len: int | None = None) -> LoadedModel:
-    """Weights in fp32 (float64 for a float64 dtype) and activations in `dtype`, checked against the hashes.
-
-    max_seq_len extends or cuts the rows the model takes; positions beyond those trained on are untested ground.
-    """
+               dtype: torch.dtype) -> LoadedModel:
+    """Weights in fp32 (float64 for a float64 dtype) and activations in `dtype`, checked against the hashes."""
     path = find_step(source, model_tag, step)
     problem = step_problem(path, with_hashes=True)
     if problem:
         raise UserError(f"{path}: {problem}; choose another --step or train again")
     config = read_json(path / "config.json")
-    model_config = config["model"] | ({"sequence_len": max_seq_len} if max_seq_len else {})
-    model = build_model(GPTConfig(**model_config), device, dtype)
+    model = build_model(GPTConfig(**config["model"]), device, dtype)
     load_weights(model, path)
     info = {"source": path.parent.parent.name, "tag": path.parent.name, "step": int(path.name[5:]),
             "weights_sha256": weights_sha256(path), "config": config, "checkpoint": str(path)}

@@ -83,7 +83,7 @@ def barrier():
 def compute_init(device_type: str | None = None) -> torch.device:
     """Choose this rank's device and, under torchrun, join the process group. Returns the device."""
     info = get_dist_info()
-    device_type = device_type or autodetect_device_type()
+    device_type = autodetect_device_type() if device_type is None else device_type
     require_device_type(device_type)
     if info.world > 1 and device_type == "mps":
         raise UserError("--device-type mps runs one process; start it with python -m, not torchrun")

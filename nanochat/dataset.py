@@ -191,7 +191,6 @@ def find_text(data: str | None, val_data: str | None = None, *, seed: int = 0) -
     """
     path = write_tinyworld(seed) if data is None else Path(data)
     train_files, val_files = _manifest_files(path) or (text_files(path), None)
-    stem = "tinyworld" if data is None else re.sub(r"[^\w-]+", "-", path.resolve().name.split(".")[0]) or "text"
     if val_data is not None:
         val_files = text_files(val_data)
         held_out = {file.resolve() for file in val_files}
@@ -199,14 +198,16 @@ def find_text(data: str | None, val_data: str | None = None, *, seed: int = 0) -
         if not train_files:
             raise UserError(f"--val-data {val_data} is all of the training text; give another, or leave it out for 1%")
     files = train_files + (val_files or [])
-    fingerprint = _fingerprint([[[file.name, file.stat().st_size, sha256_file(file)] for file in side]
-                                for side in (train_files, val_files or [])])
+    fingerprint = _fingerprint_files(train_files, val_files or [])
     text_bytes = sum(file.stat().st_size * (3 if file.suffix in (".gz", ".parquet") else 1) for file in files)
+    if data is None and val_data is None:
+        return TextSource(path.parent.name, train_files, val_files, fingerprint, text_bytes)
+    stem = "tinyworld" if data is None else re.sub(r"[^\w-]+", "-", path.resolve().name.split(".")[0]) or "text"
     return TextSource(f"{stem}-{fingerprint[:8]}", train_files, val_files, fingerprint, text_bytes)
 
 
-def _fingerprint(listing: list) -> str:
-    """sha256 over [[name, bytes, sha256]] of the training files and of the validation files; none: 1% by hash."""
+def _fingerprint_files(*sides: list[Path]) -> str:
+    listing = [[[file.name, file.stat().st_size, sha256_file(file)] for file in side] for side in sides]
     return hashlib.sha256(json.dumps([FORMAT_VERSION, *listing]).encode()).hexdigest()
 
 
@@ -228,20 +229,24 @@ def _manifest_files(folder: Path) -> tuple[list[Path], list[Path]] | None:
 
 
 def write_tinyworld(seed: int) -> Path:
-    """The prose of the embedded world below data/tinyworld-<8 hex of its fingerprint>/text/. Returns that folder."""
+    """The prose of the embedded world as data/tinyworld-<8 hex>/text/, written once. Returns that folder.
+
+    The hex is over the code that writes it, the counts and the seed, since writing it takes over a second.
+    """
     from nanochat import tinyworld
-    contents, listing = {}, []
+    code = [file.read_text() for file in sorted(Path(tinyworld.__file__).parent.glob("tinyworld*.py"))]
+    key = hashlib.sha256(json.dumps([FORMAT_VERSION, code, TINYWORLD_DOCUMENTS, seed]).encode()).hexdigest()[:8]
+    folder = base_dir() / "data" / f"tinyworld-{key}" / "text"
+    if (folder / "manifest.json").exists():
+        return folder
+    files = {}
     for number, (split, num_documents) in enumerate(TINYWORLD_DOCUMENTS.items()):
         name, texts = f"{number:05d}.jsonl.gz", tinyworld.documents(split, num_documents, seed)
         rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-        contents[name] = gzip.compress(rows.encode(), mtime=0)
-        listing.append([name, len(contents[name]), hashlib.sha256(contents[name]).hexdigest()])
-    folder = base_dir() / "data" / f"tinyworld-{_fingerprint([[row] for row in listing])[:8]}" / "text"
-    if not (folder / "manifest.json").exists():  # two processes at once write the same bytes
-        for name, content in contents.items():
-            atomic_write(folder / name, content)
-        write_json(folder / "manifest.json", {"format_version": FORMAT_VERSION, "validation": [listing[-1][0]],
-                                              "files": {name: values for name, *values in listing}})
+        content = gzip.compress(rows.encode(), mtime=0)  # the same bytes each time: two processes may do this at once
+        atomic_write(folder / name, content)
+        files[name] = [len(content), hashlib.sha256(content).hexdigest()]
+    write_json(folder / "manifest.json", {"format_version": FORMAT_VERSION, "files": files, "validation": [name]})
     return folder
 
 

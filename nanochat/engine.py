@@ -383,8 +383,7 @@ class Engine:
         elif len(request.ids) >= min(request.params.max_tokens, self.max_context - len(request.prompt)):
             request.finish("length", pieces=pieces)
         else:
-            if not is_forced:
-                self._use_tool(request, id)
+            self._use_tool(request, id)
             request.emit(pieces)
 
     def _use_tool(self, request: Request, id: int):

@@ -58,7 +58,7 @@ def tiles(report: dict) -> Html:
     baselines = [f"{name} {bpb[key]:.2f}" for key, name in BASELINES if bpb[key]]
     shown = [("Parameters", format_count(model["params"]), f"{model['depth']} layers, {model['heads']} heads"),
              ("Wall clock", format_duration(report["total_sec"]), f"{len(report['stages'])} stages"),
-             speed and ("Tokens per second", format_count(speed[0]), f"in training, {speed[1]}"),
+             speed and ("Tokens per second", format_count(speed[0]), f"{speed[1]} training"),
              report["peak_rss_bytes"] and ("Peak memory", format_bytes(report["peak_rss_bytes"]), "of the largest process"),
              bpb["model"] and ("Bits per byte", f"{bpb['model']:.3f}", " · ".join(baselines) or "on validation text")]
     return el("dl", [el("div", el("dt", name), el("dd", value), el("dd", note, class_="fine"))
@@ -90,16 +90,12 @@ def loss_figure(name: str, stage: Stage) -> Html | None:
     if not losses:
         return None
     val = points(stage, "val_loss", batch_tokens(stage))
-    ending = f"Ends at {losses_text(record['final_loss'])}"
-    ending += f"; {record['val_bpb']:.3f} bits per byte of validation text" if record.get("val_bpb") is not None else ""
-    ending += f"; {record['val_loss']:.3f} on validation answers (dots)" if record.get("val_loss") is not None else ""
+    ending = f"Ends at {record['final_loss']:.3f}" if math.isfinite(record["final_loss"]) else "Ends at no number: it diverged"
+    ending += f", {record['val_bpb']:.3f} bits per byte of validation text" if record.get("val_bpb") else ""
+    ending += f", {record['val_loss']:.3f} on validation answers (dots)" if record.get("val_loss") else ""
     series = [Series("faint", losses), Series("line", smooth(losses))] + ([Series("dots", val)] if val else [])
     return figure(name, STAGE_NAMES[name], ending + ".",
                   line_chart(series, x_label="tokens", y_label="loss, nats per token"))
-
-
-def losses_text(loss: float) -> str:
-    return f"{loss:.3f}" if math.isfinite(loss) else "no number: it diverged"
 
 
 def bpb_figure(stage: Stage, bpb: dict) -> Html | None:
@@ -108,7 +104,7 @@ def bpb_figure(stage: Stage, bpb: dict) -> Html | None:
     if len(val) < 2:
         return None
     rules = [(bpb[key], f"{name} {bpb[key]:.2f}") for key, name in BASELINES if bpb[key]]
-    caption = "Text it has not seen" + (", beside two codes that need no model." if rules else ".")
+    caption = "Text it has not seen" + (", beside codes that need no model." if rules else ".")
     return figure("base", "Base, validation", caption, line_chart([Series("dots", val)], x_label="tokens",
                                                                   y_label="bits per byte", rules=rules, from_zero=True))
 
@@ -138,13 +134,15 @@ def skills(scores: dict) -> list[Html]:
     stages = [stage for stage in STAGES if any(stage in by_stage for by_stage in scores.values())]
     if not stages:
         return []
-    names = [el("th", STAGE_NAMES[stage], scope="col", class_=f"key {stage}") for stage in stages]
+    names = [el("th", STAGE_NAMES[stage], scope="col") for stage in stages]
     rows = [el("tr", el("th", skill, scope="row"), [score_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score["n"] for score in by_stage.values()))) for skill, by_stage in scores.items()]
     table = el("table", el("thead", el("tr", el("th", "accuracy", scope="col"), names, el("th", "n", scope="col"))),
                el("tbody", rows))
     return [el("p", "Greedy answers to questions it has not seen, strictly graded. Lines and small figures are 95% intervals.",
-               class_="fine"), el("div", el("div", interval_chart(scores, stages)), table, class_="columns")]
+               class_="fine"),
+            el("p", [el("span", STAGE_NAMES[stage], class_=f"key {stage}") for stage in stages], class_="legend"),
+            el("div", el("div", interval_chart(scores, stages)), table, class_="columns")]
 
 
 def score_cell(score: dict | None) -> Html:
@@ -177,9 +175,17 @@ def in_turn(samples: list[dict]) -> list[dict]:
 def conversation(sample: dict) -> Html:
     notes = [] if sample["score"] == 1 else [f"{key}: {clip(sample[key])}" for key in ("expected", "error")
                                              if sample.get(key) is not None]
-    return el("article", el("p", sample["skill"], class_="fine"), el("p", clip(sample["question"]), class_="user"),
+    return el("article", el("p", sample["skill"], class_="fine"), question_html(sample["question"]),
               el("p", [part_html(part) for part in sample["parts"]] or "(nothing)", class_="answer"),
               [el("p", note, class_="fine") for note in notes])
+
+
+def question_html(text: str) -> list[Html]:
+    """A question of several turns is stored as lines of "role: text" (task_eval.question_text)."""
+    first, *rest = re.split(r"^(user|assistant|system): ", clip(text), flags=re.MULTILINE)
+    turns = [("user", first)] if first or not rest else []
+    turns += zip(rest[::2], rest[1::2])
+    return [el("p", said.strip(), class_="answer" if role == "assistant" else "user") for role, said in turns]
 
 
 def part_html(part: dict) -> Html:
@@ -216,12 +222,12 @@ def wall_clock(rows: dict) -> list[Html]:
 
 def facts(report: dict) -> Html:
     machine = report["machine"]
-    ram = f", {format_bytes(machine['ram_bytes'])} of memory" if machine["ram_bytes"] else ""
+    ram = f" and {format_bytes(machine['ram_bytes'])} of memory" if machine["ram_bytes"] else ""
     dirty = ", with changes that are not committed" if report["is_dirty"] else ""
     shown = {"Code": f"commit {report['commit']}{dirty}" if report["commit"] else "not from a git repository",
              "Versions": f"Python {machine['python']}, torch {machine['torch']}",
-             "Machine": f"{machine['device']}; {machine['cores']} cores{ram}; {machine['os']}",
-             "Written": report["created"]}
+             "Machine": f"{machine['device']}; {machine['cores']} processors{ram}; {machine['os']}",
+             "Written": report["created"][:16].replace("T", " ") + " UTC"}
     return el("dl", [[el("dt", name), el("dd", text)] for name, text in shown.items()], class_="facts")
 
 
@@ -249,7 +255,7 @@ STYLE = """
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #161716; --raised: #212322; --ink: #e6e6e1; --soft: #9b9d96; --line: #2f3231; --mine: #2b2e2d;
-    --accent: #6cc7b2; --c-tokenizer: #85867f; --c-base: #7fa8dc; --c-mid: #dcae62; --c-sft: #6cc7b2; --c-rl: #d193c6;
+    --accent: #6cc7b2; --c-tokenizer: #85867f; --c-base: #7199cd; --c-mid: #cc9f57; --c-sft: #5fb7a2; --c-rl: #bd82b3;
     --c-eval: #4c504e; } }
 .tokenizer { --c: var(--c-tokenizer); } .base { --c: var(--c-base); } .mid { --c: var(--c-mid); }
 .sft { --c: var(--c-sft); } .rl { --c: var(--c-rl); } .eval { --c: var(--c-eval); }
@@ -281,7 +287,8 @@ h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem; align-items: start; }
 svg { display: block; width: 100%; overflow: visible; }
-figcaption { min-height: 3em; margin-bottom: .5rem; }
+figure { align-self: end; }
+figcaption { margin-bottom: .625rem; }
 figcaption b { color: var(--c); }
 svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
 svg .ink { fill: var(--ink); }
@@ -297,10 +304,11 @@ circle { fill: var(--c); stroke: var(--paper); stroke-width: 1.5; }
 table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .4375rem 0 .4375rem .5rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; }
 th { font-weight: 400; } th:first-child { padding-left: 0; text-align: left; }
-thead th, td:last-child { color: var(--soft); }
+thead th { color: var(--soft); }
 td small { display: block; color: var(--soft); font-size: .6875rem; line-height: 1.2; }
 .key::before { content: ""; display: inline-block; width: .625rem; height: .625rem; margin-right: .4rem; border-radius: 50%;
   background: var(--c); }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: .5rem 0 1.25rem; font-size: .875rem; }
 .bar { display: flex; gap: 2px; height: 1.75rem; margin-bottom: 1rem; overflow: hidden; border-radius: .5rem; }
 .bar i { min-width: 2px; background: var(--c); }
 
@@ -317,7 +325,7 @@ code { display: inline-block; max-width: 100%; padding: .125rem .5rem; border: 1
 .python::before { content: "calculator "; color: var(--soft); }
 .python_output { margin: 0 .375rem 0 .25rem; border-color: transparent; color: var(--accent); }
 .python_output::before { content: "= "; }
-pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised); white-space: pre-wrap; }
+pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised); overflow-x: auto; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin-top: 1rem; font-size: .875rem; }
 .facts dt { color: var(--soft); }
 
@@ -329,7 +337,6 @@ pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875
   .tiles div:last-child:nth-child(odd) { grid-column: 1 / -1; }
   .cards { columns: 1; }
   .final_step, .tokens { display: none; }
-  figcaption { min-height: 0; }
 }
 @media print { .cards > *, figure, tr { break-inside: avoid; } }
 """

@@ -114,8 +114,7 @@ IDENTITY = {  # aspect: ways to ask, ways to answer
          "Where were you trained?",
          "[On which|On what] [computer|machine] do you run?", "[What|Which] [computer|machine] do you run on?",
          "Do you run [in the cloud|on a server|on this computer|on my computer|far away]?",
-         "[What|Where] is your home?",
-         "Where do you [exist|think]?"),
+         "[What|Where] is your home?", "Where do you [exist|think]?"),
         val=("In what place are you running?", "Where can I find you?"),
         test=("Where [is your program|is your brain] running?", "Which computer is doing your thinking?",
               "Where exactly do you [live|run|work]?")),
@@ -198,8 +197,7 @@ SUMS = {
     "+": Asks((
         "[What is|What's|How much is] {a} [+|plus] {b}?", "{a} + {b}", "{a}+{b}", "{a} + {b} = ?", "{a} plus {b}?",
         "[Calculate|Compute|Work out] {a} [+|plus] {b}.", "[Add|Please add] {a} [and|to] {b}.",
-        "Can you add {a} and {b}?",
-        "What is the sum of {a} and {b}?", "If I add {a} and {b}, what do I get?",
+        "Can you add {a} and {b}?", "What is the sum of {a} and {b}?", "If I add {a} and {b}, what do I get?",
         "How much do {a} and {b} make together?",
         "{n} has {a} {t} and [gets|buys|finds] {b} more. How many {t} [does {n} have|are there] now?",
         "There are {a} {t} at the {p} and {b} {t} at home. How many {t} are there [in all|together|altogether]?",
@@ -228,7 +226,7 @@ SUMS = {
         "{n} packs {a} bags and puts {b} {t} in each bag. How many {t} is that?",
         "A room has {a} rows of {b} chairs. How many chairs are there?"),
         val=("Tell me {a} multiplied with {b}.", "{a} farmers have {b} hens each. How many hens is that?"),
-        test=("Give me the product {a} by {b}.",
+        test=("Give me {a} times {b}.",
               "{n} buys {a} bags of {b} {t}. How many {t} are in the bags together?")),
     "/": Asks((
         "[What is|What's|How much is] {a} [/|divided by|over] {b}?", "{a} / {b}", "{a}/{b}", "{a} / {b} = ?",
@@ -239,8 +237,7 @@ SUMS = {
         "{a} {t} are shared equally by {b} children. How many {t} does each child get?",
         "{n} puts {a} {t} into {b} boxes, the same number in each. How many {t} are in one box?"),
         val=("Share {a} among {b}. How much is one share?",),
-              test=("{a} {t} go into {b} equal bags. How many {t} are in a bag?",
-                                                                    "Give me {a} divided by {b}.")),
+        test=("{a} {t} go into {b} equal bags. How many {t} are in a bag?", "Give me {a} divided by {b}.")),
 }
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 OPERATOR_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
@@ -400,8 +397,8 @@ MEMORIES = {  # slot: statements, replies, questions, answers
                    "[Say|Tell me] my name.",
                    "What am I called?", "What do people call me?", "What did I say my name was?",
                    "Do you know my name?"),
-                  val=("Can you still tell me my name?",), test=("Which name did I give you?",
-                                                                 "Do you still know who I am?")),
+                  val=("Can you still tell me my name?",),
+                  test=("Which name did I give you?", "Do you still know who I am?")),
              "[Your name is|You are] {v}."),
     "colour": (("My [favourite|favorite] [colour|color] is {v}.", "I like the [colour|color] {v} [best|most].",
                 "I love {v}, it is my colour."),
@@ -426,15 +423,13 @@ MEMORIES = {  # slot: statements, replies, questions, answers
                   "I have a [dog|cat|turtle|horse] called {v}."),
                  "[{v} is a nice name!|What a nice name!|Say hello to {v}!]",
                  Asks(("What is [my pet|my animal] called?", "What is the name of my pet?",
-                       "Do you remember the name of my pet?",
-                       "What is my pet's name?", "What did I call my pet?"),
+                       "Do you remember the name of my pet?", "What is my pet's name?", "What did I call my pet?"),
                       val=("Which name does my pet have?",), test=("Can you tell me my pet's name?",)),
                  "Your pet is called {v}."),
     "town": (("I live in {v}.", "My [home|town] is {v}.", "I come from {v}.", "I was born in {v}."),
              "[{v} sounds nice!|I hope you like it there.|I will remember that.]",
              Asks(("Where do I [live|come from]?", "[What|Which] town do I [live in|come from]?",
-                   "Do you remember my town?",
-                   "Where is my home?"),
+                   "Do you remember my town?", "Where is my home?"),
                   val=("Where am I from?",), test=("In which place do I live?",)),
              "You [live in|come from] {v}."),
     "job": (("I am a {v}.", "I work as a {v}.", "By trade I am a {v}.", "I earn my money as a {v}."),
@@ -456,8 +451,7 @@ MEMORIES = {  # slot: statements, replies, questions, answers
     "number": (("My lucky number is {v}.", "Please remember the number {v}.", "The number of my house is {v}."),
                "[I will remember {v}.|I will keep it in mind.|All right, {v}.]",
                Asks(("[What|Which] number did I [tell you|say|give you]?", "Do you remember my number?",
-                     "What was my number?",
-                     "Tell me my number."),
+                     "What was my number?", "Tell me my number."),
                     val=("Which number should you keep in mind?",), test=("Can you repeat my number?",)),
                "Your number is {v}."),
 }
@@ -468,10 +462,10 @@ MEMORY_POOLS = {"colour": COLOURS, "food": FOODS, "pet": PETS, "job": JOBS, "hob
 def memory_value(rng: random.Random, slot: str, split: str) -> str:
     if slot == "name":
         return people(rng, split, 1)[0][0]
-    if slot in MEMORY_POOLS:
-        return rng.choice(members(tuple(MEMORY_POOLS[slot]), split,
-                                  "remember"))  # a salt under which no pool loses a split
-    return made_name(rng, split)
+    if slot not in MEMORY_POOLS:
+        return made_name(rng, split)
+    # under the salt "remember" every pool has a part in all three splits
+    return rng.choice(members(tuple(MEMORY_POOLS[slot]), split, "remember"))
 
 
 def told(rng: random.Random, slot: str, value: str) -> list[dict]:
@@ -481,9 +475,8 @@ def told(rng: random.Random, slot: str, value: str) -> list[dict]:
 
 def memory(rng: random.Random, split: str) -> Item:
     """One or two things are told, in one turn or in several, then something else happens, then one is asked for."""
-    # a name is what people tell first
-    slots = sorted(set(rng.choices(tuple(MEMORIES), [8] + [2] * (len(MEMORIES) - 1), k=rng.choice((1, 2, 2)))),
-                   key=lambda _: rng.random())
+    weights = [8 if slot == "name" else 2 for slot in MEMORIES]
+    slots = list(dict.fromkeys(rng.choices(tuple(MEMORIES), weights, k=rng.choice((1, 2, 2)))))
     values = {slot: memory_value(rng, slot, split) for slot in slots}
     parts = [told(rng, slot, value) for slot, value in values.items()]
     if len(parts) == 2 and rng.random() < 0.4:
@@ -525,8 +518,7 @@ def story(rng: random.Random, split: str) -> Item:
     wish = draw_wish(rng, split)
     place = f" near the {wish['place']}" if wish["place"] else ""
     question = say(rng, draw_form(rng, STORY_ASKS, split), h=wish["hero"], e=wish["event"], t=wish["treasure"],
-                   place=place,
-                   mood=say(rng, MOOD_WISHES[wish["mood"]]))
+                   place=place, mood=say(rng, MOOD_WISHES[wish["mood"]]))
     text = tell_tale(rng, wish)
     return Item(turns(question, text), text, {"wish": wish, "question": question})
 
@@ -542,8 +534,7 @@ UNKNOWNS = (  # ways to ask, reasons
            "[What|Which] [animals|plants] live in {z}?", "How old is [the town of |]{z}?",
            "What colour is the flag of {z}?",
            "What sound does a {z} make?", "What is the opposite of {z}?", "What is a baby {z} called?", "Who is {z}?",
-           "What does {z} mean?",
-           "How many legs does a {z} have?"),
+           "What does {z} mean?", "How many legs does a {z} have?"),
           val=("Tell me about the history of {z}.", "Who lives in the castle of {z}?"),
           test=("Which river runs through {z}?", "How do I get to {z}?", "Name the capital of {z}.")),
      "[I have never heard of {z}.|That name is not known to me.]"),
@@ -569,8 +560,7 @@ UNKNOWNS = (  # ways to ask, reasons
            "Who [called|visited|wrote to] me [yesterday|last week]?"),
           val=("Which film did I watch last night?", "How tall is my father?"),
           test=("What did I have for [breakfast|lunch|dinner] [today|yesterday]?",
-                "Where did I [sleep|park my car] last night?",
-                "What is my [sister|aunt|cousin] called?")),
+                "Where did I [sleep|park my car] last night?", "What is my [sister|aunt|cousin] called?")),
      "[You have not told me that.|Only you can know that.]"),
     (Asks(("What time is it[| now]?", "What is today's date?", "What day is it today?",
            "How [warm|cold] is it outside?", "Is it raining now?",

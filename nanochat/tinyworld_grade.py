@@ -62,10 +62,10 @@ HAS = {  # aspect of tinyworld_chats.IDENTITY: what the answer must say
     "name": r"\bnanochat\b", "who": r"\bnanochat\b", "other": r"\bnanochat\b",
     "maker": r"\b(trained|made|built)\b.*\b(this|your) computer\b|\bowner\b.*\b(trained|made|built)\b",
     "where": r"\b(this|your) computer\b",
-       "can": r"\b(stor(y|ies)|sums?|count|questions?|chat)\b.*\b(stor(y|ies)|sums?|count|questions?|calculator)\b",
+    "can": r"\b(stor(y|ies)|sums?|count|questions?|chat)\b.*\b(stor(y|ies)|sums?|count|questions?|calculator)\b",
     "human": r"\b(no|not)\b.*\b(program|model)\b|\b(program|model)\b.*\bnot\b",
     "how": r"\b(trained|learned)\b.*\b(stories|chats|scratch|this computer)\b",
-       "size": r"\bsmall\b.*\bmistakes\b|\bmistakes\b.*\bsmall\b",
+    "size": r"\bsmall\b.*\bmistakes\b|\bmistakes\b.*\bsmall\b",
     "internet": r"\b(no|not|never|without)\b.*\binternet\b|\bno\b.*\bthis computer\b",
 }
 HAS_NOT = re.compile(
@@ -103,7 +103,8 @@ def grade_told(answer, meta, text):
 MOOD_SIGNS = {"": r"", "happy": r"\b(happy|happily|happier|glad|joy|danced|celebrated)\b",
               "sad": r"\b(sad|sadly|cried|alone|lonely|tears)\b",
               "funny": r"\b(laugh\w*|funny|giggled|joke)\b"}
-ENDINGS = re.compile(r"(the end|happily ever after|good ?night|the end of (the|this|my) story)[.!]*[\"']?$", re.I)
+ENDINGS = re.compile(r"((^|[.!?][\"']?\s+)(the end|good ?night|th(is|at) (is|was) the end( of \w+ story)?)"
+                     r"|happily ever after)[.!]*[\"']?$", re.I)
 
 
 def grade_story(answer, meta, text):
@@ -120,7 +121,7 @@ def grade_story(answer, meta, text):
 ADMITS = re.compile(r"\b(don't|do not|cannot|can't) (know|tell|say)\b|\bno idea\b|\bnot known to me\b|\bnever heard\b"
                     r"|\bnot sure\b", re.I)
 EXPLAINS = re.compile(r"\b(not|never|cannot|nobody|no one|only you|unknown|no way|no idea|sorry|\w+n't)\b"
-                      r"|^(please|you (can|could)|ask|try|maybe you)\b", re.I)
+                      r"|^(please|you (can|could)|ask me)\b", re.I)
 
 
 def grade_unknown(answer, meta, text):

@@ -25,7 +25,7 @@ use_smoke_settings() { # every stage once, in seconds; the model learns nothing
     SFT="--num-iterations 2"
     RL="--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"
     BASE_EVAL="--eval-tokens 1024"
-    CHAT_EVAL="--max-items 8"
+    CHAT_EVAL="--max-items 4 --skills facts,arithmetic"
 }
 
 run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMAND
@@ -52,7 +52,7 @@ run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMA
                 scripts.chat_eval --source $source --model-tag $TAG $CHAT_EVAL
         done
     fi
-    if [ $NUM_RUN -gt 0 ]; then rm -f "$NANOCHAT_BASE_DIR/report/report.json"; fi # it is of before
+    forget_stale_report
     stage "Report card" report/report.json \
         scripts.report --model-tag $TAG
 }
@@ -194,6 +194,11 @@ forget_stale_files() {
         fi
     fi
     cd "$ROOT"
+}
+
+forget_stale_report() { # of before, or of another model
+    local report="$NANOCHAT_BASE_DIR/report/report.json"
+    if [ $NUM_RUN -gt 0 ] || ! grep -qs "\"$TAG\"" "$report"; then rm -f "$report"; fi
 }
 
 # The embedded world's 20,000 conversations would take longer to write and encode than all the rest.

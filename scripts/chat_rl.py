@@ -44,7 +44,7 @@ def build_parser():
     parser.add_argument("--max-new-tokens", type=int, default=96, help="of an answer (default 96)")
     parser.add_argument("--temperature", type=float, default=1.0, help="of sampling (default 1: on-policy)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
-    parser.add_argument("--init-lr-frac", type=float, default=0.05, help="of the base model's peak rates (default 0.05)")
+    parser.add_argument("--init-lr-frac", type=float, default=0.05, help="of the SFT's peak rates (default 0.05)")
     parser.add_argument("--eval-every", type=int, help="steps between validation accuracies (default: only at the end)")
     parser.add_argument("--eval-items", type=int, default=100, help="validation questions per skill (default 100)")
     return parser
@@ -82,11 +82,11 @@ def main(args):
     if args.prompts_per_step % world:
         raise UserError(f"--prompts-per-step {args.prompts_per_step}: a multiple of the {world} ranks, "
                         f"such as {max(1, args.prompts_per_step // world) * world}")
-    tasks = [TinyWorld(skill, "train", POOL_SIZE) for skill in skills]
+    tasks = [TinyWorld(skill, "train", min(POOL_SIZE, args.num_iterations * args.prompts_per_step)) for skill in skills]
     questions = [(task, i) for task in tasks for i in range(len(task))]
     source_plan = source["config"]["settings"]["plan"]
-    device_batch_size, total_batch_size = batch_sizes(config.sequence_len, 1, device.type, None,
-                                                      args.device_batch_size, source_plan["total_batch_size"])
+    device_batch_size, _ = batch_sizes(config.sequence_len, 1, device.type, None, args.device_batch_size,
+                                       source_plan["total_batch_size"])
     rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac) | {"weight_decay": 0.0}
     last = args.num_iterations
 

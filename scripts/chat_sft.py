@@ -25,6 +25,7 @@ from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand
                                  require_interval, should_compile, train_step)
 
 MOMENTUM = 0.95
+NUM_GENERATED = 20_000  # conversations of the embedded world, without --data
 
 
 def build_parser():
@@ -34,11 +35,11 @@ def build_parser():
     parser.add_argument("--step", type=int, help="step of that model (default: its newest)")
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
     parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
-    parser.add_argument("--max-seq-len", type=int, help="tokens per row (default: the model's own)")
+    parser.add_argument("--max-seq-len", type=int, help="tokens per row, at most the model's (default: the model's)")
     parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
     parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
-    parser.add_argument("--init-lr-frac", type=float, default=0.5, help="of the base model's peak rates (default 0.5)")
+    parser.add_argument("--init-lr-frac", type=float, default=0.5, help="of the peak rates of the stage it starts from (default 0.5)")
     parser.add_argument("--warmdown-ratio", type=float, default=1.0, help="share of the run that cools down (default 1)")
     parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
     return parser
@@ -65,14 +66,18 @@ def main(args):
     rank, _, world = get_dist_info()
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer, source = load_model(args.source or ("mid", "base"), args.model_tag, args.step, device=device,
-                                          dtype=dtype, max_seq_len=args.max_seq_len)
+                                          dtype=dtype)
     config = model.config
-    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed + 1)
+    sequence_len = config.sequence_len if args.max_seq_len is None else args.max_seq_len
+    if not 16 <= sequence_len <= config.sequence_len:
+        raise UserError(f"--max-seq-len {args.max_seq_len}: from 16 to the model's {config.sequence_len} tokens")
+    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=sequence_len, seed=args.seed + 1,
+                           num_generated=NUM_GENERATED)
     source_plan = source["config"]["settings"]["plan"]
-    device_batch_size, total_batch_size = batch_sizes(config.sequence_len, world, device.type, args.total_batch_size,
+    device_batch_size, total_batch_size = batch_sizes(sequence_len, world, device.type, args.total_batch_size,
                                                       args.device_batch_size, source_plan["total_batch_size"])
-    rows_per_step = total_batch_size // config.sequence_len
-    last = args.num_iterations or math.ceil(rows_per_epoch(chats.train, config.sequence_len, args.seed) / rows_per_step)
+    rows_per_step = total_batch_size // sequence_len
+    last = args.num_iterations or math.ceil(rows_per_epoch(chats.train, sequence_len, args.seed) / rows_per_step)
     rates = inherited_rates(source_plan, total_batch_size, args.init_lr_frac)
     use_compile = should_compile(config, last * total_batch_size, device)
 
@@ -80,7 +85,7 @@ def main(args):
     # The run's folder; the settings that decide every update
     run = Run("sft", args.model_tag or source["tag"])
     settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
-                "source": source["weights_sha256"], "model": model_json(config), "data": chats.fingerprint,
+                "source": source["weights_sha256"], "max_seq_len": sequence_len, "data": chats.fingerprint,
                 "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
                 "warmdown_ratio": args.warmdown_ratio}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
@@ -98,9 +103,9 @@ def main(args):
     if use_compile:
         model.compile_blocks()
     loader = build_chat_loader(chats.train, fingerprint=chats.fingerprint, seed=args.seed,
-                               sequence_len=config.sequence_len, rows_per_step=rows_per_step,
-                               device_batch_size=device_batch_size, pad_id=tokenizer.bos_id, rank=rank, world=world,
-                               device=device, state=loader_state)
+                               sequence_len=sequence_len,
+                               rows_per_step=rows_per_step, device_batch_size=device_batch_size,
+                               pad_id=tokenizer.bos_id, rank=rank, world=world, device=device, state=loader_state)
     meter = Meter(last, state["meter"], flops_per_token=count(config)["flops_per_token"])
     print0(f"{len(chats.train):,} conversations: {last} steps of {total_batch_size:,} tokens "
            f"from {source['source']}/{source['tag']} step {source['step']}")
@@ -114,8 +119,8 @@ def main(args):
                               state={"loader": loader_state, "meter": meter.state()})
         # once in a while: loss on held-out answers (all ranks participate)
         if is_due(step, args.eval_every, last):
-            rows = pack_greedily(chats.val, config.sequence_len)[rank::world]
-            val_loss = evaluate_chat_loss(model, (collate(rows[i:i + device_batch_size], config.sequence_len,
+            rows = pack_greedily(chats.val, sequence_len)[rank::world]
+            val_loss = evaluate_chat_loss(model, (collate(rows[i:i + device_batch_size], sequence_len,
                                                           tokenizer.bos_id).to(device)
                                                   for i in range(0, len(rows), device_batch_size)))
             run.log({"step": step, "val_loss": val_loss})

@@ -27,6 +27,7 @@ from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand
                                  require_interval, should_compile, train_step)
 
 MOMENTUM = 0.95
+NUM_GENERATED = 60_000  # conversations of the embedded world, without --data
 
 
 def build_parser():
@@ -69,7 +70,8 @@ def main(args):
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer, source = load_model("base", args.model_tag, args.step, device=device, dtype=dtype)
     config = model.config
-    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed)
+    chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed,
+                           num_generated=NUM_GENERATED)
     documents = [np.array(chat.ids) for chat in chats.train]
     chat_tokens = sum(map(len, documents))
     text_fingerprint = None

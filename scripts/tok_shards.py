@@ -2,8 +2,7 @@
 
     python -m scripts.tok_shards --data texts/ --out shards/    # then: base_train --data shards/
 
-Training does the same by itself the first time it meets a text. The folder's name is the last line but one on
-stderr and `path` in the record.
+Training does the same by itself the first time it meets a text. `path` in the record is the folder.
 """
 
 import argparse

@@ -173,6 +173,13 @@ def test_a_seed_gives_the_same_samples_in_any_company_and_none_gives_others(tok)
     assert len({tuple(x) for x in fresh}) == 3
 
 
+def test_noise_differs_from_position_to_position(tok):
+    model = tiny_model(tok)
+    model.lm_head.weight.data.zero_()  # all ids are equally likely; top-k keeps the first 200, no special among them
+    answer = Engine(model, tok).generate([[1]], SamplingParams(max_tokens=20, top_k=200, seed=0))[0][0]
+    assert len(set(answer.ids)) > 10
+
+
 def test_samples_of_a_prompt_share_its_prefill(tok, monkeypatch):
     engine = Engine(tiny_model(tok), tok, max_rows=4)
     shapes = record_forward_shapes(engine, monkeypatch)
@@ -272,6 +279,7 @@ def test_weights_are_cast_once_and_the_masters_stay(tok, monkeypatch):
     assert engine.generate(random_prompts(tok, [3]), GREEDY)[0][0].error is None
     shared = inference_copy(model, torch.float32, torch.device("cpu"))
     assert shared.lm_head.weight.data_ptr() == model.lm_head.weight.data_ptr()
+    assert shared(torch.tensor([[1, 2]])).dtype == torch.float32
     assert model.lm_head.weight.requires_grad and not shared.lm_head.weight.requires_grad
 
 
@@ -380,6 +388,15 @@ def test_a_python_end_without_a_start_calls_nothing(tok):
     assert answer.ids == ids and answer.text == "1+1b"
 
 
+def test_an_answer_may_call_twice_and_a_stray_end_calls_nothing(tok):
+    s = tok.special
+    first, second = tool_script(tok, "1+1", "2", after="and"), tool_script(tok, "3*3", "9")
+    says = first[0][:-1] + second[0][:-1] + [s["<|python_end|>"], *b"!", s["<|assistant_end|>"]]
+    answer = scripted_engine(tok, says).generate([[tok.bos_id]], SamplingParams(temperature=0))[0][0]
+    assert [part["text"] for part in answer.parts] == ["1+1", "2", "and", "3*3", "9", "!"]
+    assert answer.ids[-3:] == says[-3:]
+
+
 def test_a_call_that_begins_twice_is_one_call(tok):
     s = tok.special
     call = [s["<|python_start|>"], *b"2", s["<|python_start|>"], *b"+3", s["<|python_end|>"]]
@@ -409,7 +426,8 @@ def test_max_tokens_may_cut_a_tool_output(tok):
 def test_random_unicode_streams_to_the_text_that_decoding_at_once_gives(tok):
     rng = random.Random(0)
     for _ in range(20):
-        text = "".join(chr(rng.randrange(*rng.choice([(32, 127), (0x400, 0x500), (0x1F300, 0x1F600)]))) for _ in range(25))
+        ranges = rng.choices([(32, 127), (0x400, 0x500), (0x1F300, 0x1F600)], k=25)
+        text = "".join(chr(rng.randrange(*r)) for r in ranges)
         ids = tok.encode(text) + [tok.special["<|assistant_end|>"]]
         deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], SamplingParams(temperature=0)))
         assert said(deltas) == text and "\ufffd" not in text

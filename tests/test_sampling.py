@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from nanochat.sampling import _mix, _mix_int, derive_seed, sample, uniform
+from nanochat.sampling import _inverse_cdf, _mix, _mix_int, derive_seed, sample, uniform
 
 PROBS = [0.5, 0.25, 0.125, 0.125]  # sums of these are exact in binary
 
@@ -62,6 +62,17 @@ def test_ids_of_probability_zero_are_never_drawn_wherever_they_stand():
     probs = [0.0, 0.3, 0.0, 0.7, 0.0]
     for settings in ({}, {"top_k": 4}, {"top_p": 0.99}):
         assert set(draw(probs, **settings, dtype=torch.float32)) == {1, 3}
+
+
+def test_the_ends_of_the_noise_fall_on_ids_that_have_a_probability():
+    for weights in ([0.0, 0.3, 0.0, 0.7, 0.0], [0.0, 1e-6, 3.7, 0.0], [0.0, 1 / 3, 1 / 3, 1 / 3, 0.0]):
+        noise = torch.tensor([0.0, 1 - 2.0 ** -23])
+        first, last = _inverse_cdf(torch.tensor(weights).expand(2, -1), noise).tolist()
+        assert (first, last) == (1, max(i for i, w in enumerate(weights) if w > 0))
+
+
+def test_of_many_equals_top_k_keeps_the_first():
+    assert set(draw([1 / 5000] * 5000, 200, top_k=3, dtype=torch.float32)) == {0, 1, 2}
 
 
 def test_frequencies_over_many_ids_in_float32():

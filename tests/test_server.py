@@ -2,17 +2,22 @@
 
 import json
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
 import pytest
+import torch
 from fake_engine import INFO, FakeEngine, FakeTokenizer, call, deltas, serving, wait_until
 from starlette.testclient import TestClient
 
 from nanochat import server
-from nanochat.engine import Delta
+from nanochat.conversation import render_prompt
+from nanochat.engine import Delta, Engine, SamplingParams
+from nanochat.gpt import GPT, GPTConfig
 from nanochat.server import MAX_BODY_BYTES, create_app
+from nanochat.tokenizer import Tokenizer
 
 MODEL = "nanochat-d4-rl"
 USER = {"role": "user", "content": "What is 6*7?"}
@@ -21,9 +26,9 @@ PATH = "/v1/chat/completions"
 ANSWER = deltas("So: ", *call("6*7", "42"), "42 \u2028é🦊")
 
 
-def client_of(engine, **settings) -> TestClient:
-    return TestClient(create_app(engine, FakeTokenizer(), INFO, **settings), base_url="http://127.0.0.1:8000",
-                      raise_server_exceptions=False)
+def client_of(engine, tokenizer=None, **settings) -> TestClient:
+    return TestClient(create_app(engine, tokenizer or FakeTokenizer(), INFO, **settings), raise_server_exceptions=False,
+                      base_url="http://127.0.0.1:8000")
 
 
 def events(text: str) -> list:
@@ -150,15 +155,17 @@ def test_an_engine_that_died_is_noticed_by_those_who_wait(monkeypatch):
         waiting = [pool.submit(client.post, PATH, json={**ASK, "stream": stream}) for stream in (False, True)]
         wait_until(lambda: len(engine.prompts) == 2)
         engine.alive = False  # without a word to anybody: the gate stays closed
-        error_of(waiting[0].result(), 503)
-        response = waiting[1].result()
+        try:
+            whole, response = [future.result(timeout=20) for future in waiting]
+        finally:
+            engine.gate.set()
+        error_of(whole, 503)
         if response.status_code == 200:  # a heartbeat had opened the stream
             assert [*events(response.text)][-2]["error"]["code"] == "engine_dead"
         else:
             error_of(response, 503)
         for response in (client.get("/health"), client.post(PATH, json=ASK)):
             assert error_of(response, 503)["code"] == "engine_dead"
-        engine.gate.set()
 
 
 def test_a_silent_stream_is_kept_alive(monkeypatch):
@@ -290,6 +297,13 @@ def test_a_real_client_that_sends_too_much_gets_to_read_why():
             error_of(response, 413)
 
 
+def test_a_body_that_is_announced_too_large_is_not_waited_for():
+    with serving(FakeEngine(ANSWER)) as url, socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 20) as sock:
+        sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                     b"content-length: 5000000000\r\n\r\n{")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:99", "LOCALHOST", "[::1]:8000", "box.local:8000"])
 def test_our_own_names_are_answered(host):
     with client_of(FakeEngine(ANSWER), hosts=frozenset({"box.local"})) as client:
@@ -345,3 +359,30 @@ def test_many_at_once_get_their_own_answers():
             return "".join(e["choices"][0]["delta"].get("content", "") for e in events(text)[:-1])
         assert list(pool.map(ask, range(1000, 1060))) == [str(n) for n in range(1000, 1060)]
         assert client.get("/health").json()["in_flight"] == 0
+
+
+# -----------------------------------------------------------------------------
+# The real engine
+
+def test_the_real_engine_answers_the_same_through_http():
+    """A random model in float64: seeded answers over HTTP, nine at once, equal those of `generate`."""
+    tok = Tokenizer.train(["the cat sat on the mat, 12 + 34 = 46"] * 3, vocab_size=280)
+    config = GPTConfig(sequence_len=96, vocab_size=tok.vocab_size, n_layer=1, n_head=2, n_kv_head=2, n_embd=16,
+                       layer_types=("full",), window=96)
+    model = GPT(config)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.empty(p.shape).normal_(0, 0.3, generator=torch.Generator().manual_seed(0)))
+    engine = Engine(model.double(), tok, max_rows=2)
+    prompt = render_prompt(tok, {"messages": [USER]})
+    expected = [engine.generate([prompt], SamplingParams(max_tokens=20, seed=seed))[0][0] for seed in range(9)]
+    assert len({completion.text for completion in expected}) > 1
+    engine.start()
+    with client_of(engine, tokenizer=tok) as client, ThreadPoolExecutor(9) as pool:
+        def ask(seed):
+            return client.post(PATH, json={**ASK, "max_tokens": 20, "seed": seed}).json()
+        for body, completion in zip(pool.map(ask, range(9)), expected):
+            assert body["choices"][0]["message"]["parts"] == completion.parts
+            assert body["usage"]["completion_tokens"] == len(completion.ids)
+            assert body["usage"]["prompt_tokens"] == len(prompt)
+    engine.close()

@@ -44,7 +44,8 @@ def prepared(tmp_path_factory):
 @pytest.fixture
 def home(prepared, empty_base_dir, monkeypatch):
     shutil.copytree(prepared, empty_base_dir)
-    monkeypatch.setattr(chatdata, "NUM_TRAIN", 200)
+    monkeypatch.setattr(mid_train, "NUM_GENERATED", 200)
+    monkeypatch.setattr(chat_sft, "NUM_GENERATED", 200)
     monkeypatch.setattr(chatdata, "NUM_VAL", 20)
     return empty_base_dir
 

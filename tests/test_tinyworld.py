@@ -83,7 +83,8 @@ FINGERPRINT = """
 import hashlib, json
 from nanochat.tinyworld import documents
 from nanochat.tinyworld_chats import SKILLS, conversations, item
-made = [*documents("train", 100, 3), *conversations("val", 100, 3), *(item(s, "test", 7).conversation for s in SKILLS)]
+made = [*documents("train", 100, 3), *conversations("train", 1000, 3),
+        *(item(s, "test", 7).conversation for s in SKILLS)]
 print(hashlib.sha256(json.dumps(made).encode()).hexdigest())
 """
 
@@ -220,7 +221,7 @@ def test_held_out_wishes_are_never_granted_in_training(train_chats, train_prose)
     assert len(told) > 500 and len(held_out) > 100 and len(stories) > 500
     assert not told & held_out
     for story in stories:  # the hero is named in the first sentence, the treasure as "no ordinary ..." or "that ..."
-        hero = re.search(r"(?:there was (?:once )?|ago )an? \w+ (\w+)", story)
+        hero = re.search(r"(?:[Tt]here was (?:once )?|ago )an? \w+ (\w+)", story)
         treasure = re.search(r"(?:no ordinary|knew about that) (\w+):", story)
         assert (hero[1], treasure[1]) not in held_out
 
@@ -309,6 +310,7 @@ def test_right_answers_in_free_wording_pass(case, text):
     (WHERE, "To the zoo and the post office."), (MINE, "Your name is Mira or Mina."), (MINE, "Miranda"),
     (MINE, "You are blue Mira."),
     (STORY, TALE.replace("key", "ring")), (STORY, TALE.replace("fox", "cat")), (STORY, TALE.replace(" The end.", "")),
+    (STORY, TALE.replace("The end.", "He went to the end.")),
     (STORY, "Fox. Key. Happy. The end."), (STORY, "The fox found a key and was happy. The end."),
     (STORY, TALE.replace("happy", "sad")),
     (STORY, "The fox found a happy key. " * 3 + "The end."), (LUCK, "The numbers are 3, 7 and 12."),

@@ -232,6 +232,18 @@ def test_a_busy_server_is_said_so_and_can_be_asked_again(page, engine, running):
     assert page.texts(".error") == []
 
 
+def test_a_server_with_a_key_gets_it_from_the_settings(driver, page):
+    with serving(FakeEngine(answers), api_key="sesame") as url:
+        driver.get(url)
+        wait_until(lambda: "API key" in page.text("#toast"))
+        page.click("#open-settings")
+        page.all("#key")[0].send_keys("sesame" + ENTER)
+        wait_until(lambda: page.text("#model-name") == "nanochat-d4-rl")
+        page.click("#message")
+        page.ask("Hi")
+        assert page.text(".turn.assistant .text") == "Hello there, é🦊."
+
+
 def test_a_failure_in_the_middle_keeps_what_was_said(page):
     page.ask("broken")
     assert page.text(".turn.assistant .text") == "This begins"
@@ -273,6 +285,18 @@ def test_chats_are_kept_listed_reopened_and_deleted_with_a_way_back(page):
     page.click("[aria-label='Delete chat: First chat']")
     page.driver.refresh()
     wait_until(lambda: page.texts(".chat") == ["Second chat"])
+
+
+def test_a_page_closed_in_the_middle_of_an_answer_offers_to_ask_again(page, engine):
+    engine.gate.clear()
+    page.type("What is 417 + 286?" + ENTER)
+    wait_until(lambda: len(engine.prompts) == 1)
+    page.driver.refresh()
+    wait_until(lambda: len(engine.aborted) == 1 and "interrupted" in page.text(".error"))
+    engine.gate.set()
+    page.click(".error button")
+    wait_until(lambda: page.texts(".tool .output") == ["703"])
+    assert page.texts(".turn.user") == ["What is 417 + 286?"]
 
 
 def test_an_answer_goes_on_while_another_chat_is_open(page, engine):
@@ -335,6 +359,7 @@ MARKDOWN = [
     ("one\ntwo\n\nthree", "<p>one\ntwo</p><p>three</p>"),
     ("**bold** and *it* and _it_ and __b__", "<p><strong>bold</strong> and <em>it</em> and <em>it</em> and <strong>b</strong></p>"),
     ("2*3*4 = 24, a*b, snake_case_name, 5 * 6 * 7", "<p>2*3*4 = 24, a*b, snake_case_name, 5 * 6 * 7</p>"),
+    ("a*b* c and f_1_ x", "<p>a*b* c and f_1_ x</p>"),
     ("`a*b*c` and ``x ` y``", "<p><code>a*b*c</code> and <code>x ` y</code></p>"),
     ("**open and `open", "<p>**open and `open</p>"),
     ("**bold *nested* bold**", "<p><strong>bold <em>nested</em> bold</strong></p>"),

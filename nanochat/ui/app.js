@@ -123,6 +123,9 @@ function openChat(chat) {
   if (location.hash !== hash) history.pushState(null, "", hash || location.pathname);
   document.title = chat.title ? `${chat.title} · nanochat` : "nanochat";
   $("log").replaceChildren();
+  if (chat.messages.at(-1)?.role === "user" && !running.has(chat.id)) { // the page was closed before its answer came
+    chat.messages.push({ role: "assistant", parts: [], state: "error", error: "This answer was interrupted." });
+  }
   for (const message of chat.messages) showMessage(message);
   update();
   renderList();
@@ -267,6 +270,11 @@ async function loadModel() {
   $("empty-text").textContent = `${size} parameters · step ${step.toLocaleString("en")} · remembers ${model.max_model_len.toLocaleString("en")} tokens`;
   showSettings();
 }
+
+const lookForModel = () => loadModel().catch((error) => {
+  if (error.status === 401) $("key-row").hidden = false;
+  toast(inWords(error));
+});
 
 /** What the server gets of a chat; answers that failed before their first word are left out. */
 const toHistory = (chat) => chat.messages
@@ -494,7 +502,10 @@ $("theme").addEventListener("click", () => {
 });
 systemTheme.addEventListener("change", showTheme);
 for (const name of Object.keys(SETTINGS)) $(name).addEventListener("input", () => changeSetting(name));
-$("key").addEventListener("input", () => save("nanochat.key", $("key").value));
+$("key").addEventListener("change", () => {
+  save("nanochat.key", $("key").value);
+  lookForModel();
+});
 $("reset").addEventListener("click", () => {
   localStorage.removeItem("nanochat.settings");
   if (model) showSettings();
@@ -512,7 +523,4 @@ showTheme();
 syncSidebar();
 loadChats();
 openFromAddress();
-loadModel().catch((error) => {
-  if (error.status === 401) $("key-row").hidden = false;
-  toast(inWords(error));
-});
+lookForModel();

@@ -1,0 +1,48 @@
+"""Truth: Python's own arithmetic for what is allowed, and a corpus of what must be refused (nanochat #165, #145)."""
+
+import random
+import threading
+
+import pytest
+
+from nanochat.calculator import CalculatorError, calculate
+
+
+def test_integers_agree_with_python():
+    rng = random.Random(0)
+    for _ in range(300):
+        a, b, op = rng.randint(-999, 999), rng.randint(1, 999), rng.choice(["+", "-", "*", "//", "%"])
+        by_hand = {"+": a + b, "-": a - b, "*": a * b, "//": a // b, "%": a % b}[op]
+        assert calculate(f"{a} {op} {b}") == str(by_hand)
+
+
+@pytest.mark.parametrize("expression, value", [
+    ("2 + 3 * 4", "14"), ("(2 + 3) * 4", "20"), ("10 / 4", "2.5"), ("6 / 3", "2"), ("-7 // 2", "-4"), ("0.1 + 0.2", "0.3"),
+    ('"strawberry".count("r")', "3"), ("'aaa'.count('aa')", "1"), (" 1 ", "1"), ("1e3", "1000")])
+def test_worked_values(expression, value):
+    """10.0 where training says 10 was upstream's #786."""
+    assert calculate(expression) == value
+
+
+@pytest.mark.parametrize("expression", [
+    "", " ", "1 +", "2 ** 9", "9 ** 9 ** 9", "1 << 100", "__import__('os').system('true')", "().__class__", "x", "print(1)",
+    "open('/etc/passwd')", "'a' * 9", "'a' + 'b'", "'abc'", "[1][0]", "lambda: 1", "1 if 1 else 2", "True + 1", "1; 2",
+    "'a'.count('')", "'a'.upper()", "'a'.count('a', 0)", "'a'.count(x='a')", "f'{1}'", "1j", "~1", "not 1", "1 < 2", "1 / 0",
+    "1 % 0", "(" * 150, "9" * 201, "1e308 * 10", "10 ** 2", "\x00", "007", "1\n2", "globals()", "exit()", "__builtins__"])
+def test_everything_else_is_refused_in_words(expression):
+    with pytest.raises(CalculatorError, match="."):
+        calculate(expression)
+
+
+def test_numbers_stay_small_however_they_are_multiplied():
+    with pytest.raises(CalculatorError, match="too large"):
+        calculate("*".join(["999999999"] * 10))
+
+
+def test_works_off_the_main_thread():
+    """Upstream's calculator set a SIGALRM and silently died in a server's threads."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(calculate("12*34")))
+    thread.start()
+    thread.join()
+    assert found == ["408"]

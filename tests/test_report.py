@@ -1,0 +1,311 @@
+"""A run folder with known figures goes in; exact JSON and a page that holds together come out."""
+
+import json
+import math
+import os
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from nanochat.common import tokenizer_path
+from nanochat.report import gather
+from nanochat.report_page import in_turn, question_html, render
+from nanochat.run import runs_dir
+from nanochat.tokenizer import Tokenizer
+from scripts import report as script
+from scripts import tok_train
+
+MODEL = {"sequence_len": 64, "vocab_size": 265, "n_layer": 2, "n_head": 1, "n_kv_head": 1, "n_embd": 128,
+         "layer_types": ["full", "full"], "window": -1}
+NUM_PARAMS = 2 * 384 * 128 + 2 * 12 * 128 ** 2  # two tables padded to 384 rows; 4 + 8 squares a layer
+BYTES = Tokenizer("x", tuple(bytes([byte]) for byte in range(256)))
+NOW = "2030-01-02T03:04:05+00:00"
+HOSTILE = "</p><script>alert(1)</script><img src=http://evil onerror=alert(1)>\"'&\x00\ud800{style}"
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def sample(skill="facts", score=1.0, question="How many legs?", answer="Four.", **more):
+    return {"skill": skill, "question": question, "expected": "four", "parts": [{"type": "text", "text": answer}],
+            "score": score, "error": None, **more}
+
+
+def add_stage(stage, tag="d2", *, source=None, metrics=None, record=(), config=(), plan=()):
+    folder = runs_dir(stage) / tag
+    metrics = metrics or [{"step": step, "loss": 4.0 - step} for step in (1, 2)]
+    write(folder / "config.json", {
+        "argv": ["x.py", "--model-tag", tag], "settings": {"plan": {"total_batch_size": 512, **dict(plan)}, "source": source},
+        "model": MODEL, "device": "Some(R) CPU (2 cores)", "world": 1, "versions": {"python": "3.11.7", "torch": "2.13.0"},
+        **dict(config)})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in metrics))
+    write(folder / "result.json", {
+        "script": {"base": "base_train", "mid": "mid_train"}.get(stage, f"chat_{stage}"), "stage": stage, "tag": tag,
+        "final_step": 2, "final_loss": 2.5, "val_bpb": None, "weights_sha256": f"{stage}-weights", "tokens": 1024,
+        "total_sec": 10.0, "train_sec": 6.0, "tok_per_sec": 200.0, "peak_rss_bytes": 1000, "device": "Some(R) CPU (2 cores)",
+        "dtype": "float32", "seed": 0, "checkpoint": f"{stage}/2", "commit": "abc", "is_dirty": False, **dict(record)})
+    BYTES.save(folder / "step_00000002" / "tokenizer.json")
+    return folder
+
+
+def add_chat_eval(stage, tag="d2", samples=(), **more):
+    write(runs_dir(stage) / tag / "chat_eval.json", {
+        "weights_sha256": f"{stage}-weights", "skills": {"facts": {"accuracy": 0.75, "n": 8, "ci95": [0.4, 0.9]}},
+        "samples": list(samples), "seconds": 3.0, **more})
+
+
+def add_base_eval(tag="d2", **more):
+    write(runs_dir("base") / tag / "base_eval.json", {
+        "val_bpb": 1.5, "byte_unigram_bpb": 4.25, "zstd19_bpb": None, "weights_sha256": "base-weights",
+        "samples": ["Once upon a time"], **more})
+
+
+def add_tokenizer(**more):
+    BYTES.save(tokenizer_path())
+    write(tokenizer_path().with_name("result.json"), {
+        "total_sec": 2.0, "fingerprint": BYTES.fingerprint, "vocab_size": 265, "text_bytes": 99, "peak_rss_bytes": 3000,
+        "commit": "abc", "is_dirty": False, "argv": ["x.py", "--vocab-size", "265"], **more})
+
+
+def add_everything(tag="d2", samples=()):
+    add_tokenizer()
+    add_stage("base", tag, record={"val_bpb": 1.6},
+              metrics=[{"step": 1, "loss": 3.0}, {"step": 1, "val_bpb": 2.0}, {"step": 2, "loss": 2.0}, {"step": 2, "val_bpb": 1.6}])
+    add_base_eval(tag)
+    add_stage("mid", tag, source="base-weights")
+    add_stage("sft", tag, source="mid-weights", record={"val_loss": 2.25})
+    add_stage("rl", tag, source="sft-weights", record={"mean_reward": 0.5}, metrics=[
+        {"step": 0, "event": "eval", "accuracy": {"letters": 0.25}}, {"step": 1, "loss": 0.0, "reward": 0.5},
+        {"step": 2, "loss": -0.1, "reward": 0.5}, {"step": 2, "event": "eval", "accuracy": {"letters": 0.5}}])
+    for stage in ("mid", "sft", "rl"):
+        add_chat_eval(stage, tag, samples)
+
+
+def run_script(*flags):
+    return script.main(script.build_parser().parse_args(list(flags)))
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page; asserts that every element is closed in order."""
+    VOID = {"meta"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.text = set(), [], [], ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.attributes += attributes
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+# -----------------------------------------------------------------------------
+# report.json
+
+def test_every_figure_of_a_whole_run_is_in_the_report():
+    add_everything()
+    report = gather("d2", NOW).report
+    machine = report.pop("machine")
+    assert {key: machine[key] for key in ("device", "world", "python", "torch")} == {
+        "device": "Some(R) CPU (2 cores)", "world": 1, "python": "3.11.7", "torch": "2.13.0"}
+    stage = {"seconds": 10.0, "eval_seconds": 3.0, "final_step": 2, "tokens": 1024, "tok_per_sec": 200.0, "final_loss": 2.5,
+             "peak_rss_bytes": 1000, "device": "Some(R) CPU (2 cores)", "dtype": "float32", "seed": 0, "commit": "abc",
+             "is_dirty": False}
+    of = {name: stage | {"checkpoint": f"{name}/2", "weights_sha256": f"{name}-weights"} for name in ("base", "mid", "sft", "rl")}
+    del of["base"]["eval_seconds"]
+    score = {"accuracy": 0.75, "n": 8, "ci95": [0.4, 0.9]}
+    assert report == {
+        "format_version": 1, "tag": "d2", "created": NOW, "commit": "abc", "is_dirty": False,
+        "total_sec": 2.0 + 4 * 10.0 + 3 * 3.0, "peak_rss_bytes": 3000,
+        "model": {"depth": 2, "width": 128, "heads": 1, "vocab_size": 265, "context": 64, "params": NUM_PARAMS},
+        "bits_per_byte": {"model": 1.5, "byte_unigram": 4.25, "zstd19": None},
+        "stages": {"tokenizer": {"seconds": 2.0, "vocab_size": 265, "text_bytes": 99, "peak_rss_bytes": 3000, "commit": "abc",
+                                 "is_dirty": False},
+                   "base": of["base"] | {"val_bpb": 1.6}, "mid": of["mid"], "sft": of["sft"] | {"val_loss": 2.25},
+                   "rl": of["rl"] | {"mean_reward": 0.5}},
+        "skills": {"facts": {"mid": score, "sft": score, "rl": score}},
+        "missing": []}
+
+
+def test_the_script_writes_both_files_and_prints_its_record_last(empty_base_dir, capsys):
+    add_everything()
+    record = run_script()
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == record
+    assert record["script"] == "report" and record["tag"] == "d2" and record["status"] == "finished"
+    folder = empty_base_dir / "report"
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "report.json"]
+    assert json.loads((folder / "report.json").read_text())["total_sec"] == 51.0
+    assert (folder / "index.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_newest_finished_model_is_the_default_and_a_tag_chooses(empty_base_dir):
+    for age, tag in enumerate(("new", "old")):
+        os.utime(add_stage("base", tag) / "result.json", (1e9 - age, 1e9 - age))
+    add_stage("sft", "running")
+    (runs_dir("sft") / "running" / "result.json").unlink()
+    assert run_script()["tag"] == "new"
+    assert run_script("--model-tag", "old")["tag"] == "old"
+
+
+@pytest.mark.parametrize("tag", ["d3", "../d2", "running"])
+def test_an_unknown_or_unfinished_tag_lists_what_there_is(tag, capsys):
+    add_stage("base", "d2")
+    (add_stage("base", "running") / "result.json").unlink()
+    with pytest.raises(SystemExit) as stop:
+        run_script("--model-tag", tag)
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out) == (2, "")
+    assert err == f"error: --model-tag {tag}: no finished stage of that name; there are: d2\n"
+
+
+def test_without_a_model_it_says_what_to_run(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_script()
+    assert stop.value.code == 2 and "train one with bash runs/quickstart.sh" in capsys.readouterr().err
+
+
+def test_broken_metrics_are_the_persons_to_mend(capsys):
+    (add_stage("base") / "metrics.jsonl").write_text('{"step": 1, "lo')
+    with pytest.raises(SystemExit) as stop:
+        run_script()
+    assert stop.value.code == 2 and "metrics.jsonl is not JSON lines" in capsys.readouterr().err
+
+
+def test_absent_stages_are_absent_with_a_line():
+    add_stage("base")
+    (add_stage("sft") / "result.json").unlink()
+    card = gather(None, NOW)
+    assert list(card.report["stages"]) == ["base"] and card.report["skills"] == {}
+    assert card.report["missing"] == ["How long the tokenizer took is not known.", "Midtraining was not run.",
+                                      "SFT has not finished.", "RL was not run.", "No skill was measured."]
+    page = Page(render(card))
+    assert "RL was not run." in page.text and "What it can do" not in page.text and "What it says" not in page.text
+
+
+def test_measurements_of_other_weights_are_left_out_with_a_line():
+    add_everything()
+    add_chat_eval("sft", weights_sha256="before", skills={"facts": {"accuracy": 0.0, "n": 1, "ci95": [0, 1]}})
+    add_base_eval(weights_sha256="before", val_bpb=9.9)
+    report = gather(None, NOW).report
+    assert list(report["skills"]["facts"]) == ["mid", "rl"] and "eval_seconds" not in report["stages"]["sft"]
+    assert report["bits_per_byte"] == {"model": 1.6, "byte_unigram": None, "zstd19": None}
+    assert report["missing"] == [
+        "Base: base_eval.json is of other weights and left out; run python -m scripts.base_eval --source base --model-tag d2 "
+        "again.", "SFT: chat_eval.json is of other weights and left out; run python -m scripts.chat_eval --source sft "
+        "--model-tag d2 again."]
+
+
+def test_a_stage_that_began_elsewhere_is_named():
+    add_everything()
+    add_stage("sft", source="an earlier midtraining")
+    assert gather(None, NOW).report["missing"] == [
+        "SFT: chat_eval.json is of other weights and left out; run python -m scripts.chat_eval --source sft --model-tag d2 "
+        "again.", "SFT: began from weights that no earlier stage shown here ended with."][1:]
+
+
+def test_a_resumed_stage_counts_the_time_of_all_launches():
+    add_stage("base", record={"total_sec": 4.0, "train_sec": 30.0})
+    assert gather(None, NOW).report["stages"]["base"]["seconds"] == 30.0
+
+
+def test_the_time_of_another_tokenizer_is_not_the_models():
+    add_stage("base")
+    add_tokenizer(fingerprint="of another")
+    card = gather(None, NOW)
+    assert "tokenizer" not in card.report["stages"] and card.commands == ["python -m scripts.base_train --model-tag d2"]
+
+
+def test_a_diverged_run_gives_nulls_and_a_line():
+    add_stage("base", record={"final_loss": math.nan},
+              metrics=[{"step": 1, "loss": 3.0}, {"step": 2, "loss": math.nan}, {"step": 3, "loss": math.inf}])
+    card = gather(None, NOW)
+    text = json.dumps(card.report, allow_nan=False)
+    assert json.loads(text)["stages"]["base"]["final_loss"] is None
+    assert "Base: 2 steps have a loss that is no number." in card.report["missing"]
+    assert "it diverged" in render(card) and "nan" not in "".join(re.findall("<svg.*?</svg>", render(card)))
+
+
+def test_commands_repeat_the_flags_and_the_number_of_ranks():
+    add_everything()
+    add_stage("base", config={"world": 2, "argv": ["/x/base_train.py", "--data", "my book.txt"]})
+    assert gather(None, NOW).commands[:3] == [
+        "python -m scripts.tok_train --vocab-size 265",
+        "torchrun --nproc_per_node=2 -m scripts.base_train --data 'my book.txt'", "python -m scripts.mid_train --model-tag d2"]
+
+
+def test_tok_train_keeps_its_record_where_the_report_reads_it(tmp_path):
+    (tmp_path / "text.txt").write_text("a lazy fox saw a dog. " * 400)
+    record = tok_train.main(tok_train.build_parser().parse_args(["--data", str(tmp_path / "text.txt"), "--vocab-size", "270"]))
+    assert json.loads(tokenizer_path().with_name("result.json").read_text()) == record
+    assert record["fingerprint"] == Tokenizer.load(tokenizer_path()).fingerprint
+
+
+# -----------------------------------------------------------------------------
+# index.html
+
+def test_the_page_shows_every_section_of_a_whole_run():
+    parts = [{"type": "python", "text": "2*3"}, {"type": "python_output", "text": "6"}, {"type": "text", "text": "It is 6."}]
+    add_everything(samples=[sample(parts=parts), sample(score=0.0, answer="Five.")])
+    text = render(gather(None, NOW))
+    page = Page(text)
+    for words in ("492 thousand parameters", "51 s", "Right, after RL", "Wrong, after RL", "expected: four",
+                  "Once upon a time", "byte frequencies 4.25", "letters 50%", "75%", "40–90", "commit abc", "2030-01-02 03:04 UTC"):
+        assert words in page.text, words
+    assert '<code class="python">2*3</code><code class="python_output">6</code><span>It is 6.</span>' in text
+    assert text.count("<svg") == 6  # base twice, mid, sft, rl, skills
+
+
+def test_the_page_asks_for_nothing():
+    add_everything(samples=[sample()])
+    text = render(gather(None, NOW))
+    page = Page(text)
+    assert page.tags.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "base", "a", "image", "use"})
+    assert {name for name, _ in page.attributes}.isdisjoint({"src", "href", "srcset", "action", "data", "poster", "xlink:href"})
+    assert not re.search(r"https?://|url\(|@import|//\w", text)
+    assert dict(page.attributes)["content"].startswith("default-src 'none'")
+
+
+def test_no_tag_of_hostile_data_survives():
+    """Every text that a model, a file or a person chose; the clean page's tags are the only ones."""
+    add_everything(samples=[sample(), sample(score=0.0)])
+    clean = Page(render(gather(None, NOW)))
+    bad = [sample(HOSTILE, score, HOSTILE, HOSTILE, expected=HOSTILE, error=HOSTILE) for score in (1.0, 0.0)]
+    bad[0]["parts"] += [{"type": kind, "text": HOSTILE} for kind in ("python", "python_output", HOSTILE)]
+    bad[1]["question"] = f"user: {HOSTILE}\nassistant: {HOSTILE}"
+    skills = {HOSTILE: {"accuracy": 0.5, "n": 4, "ci95": [0.2, 0.8]}}
+    hostile = {"argv": ["x", HOSTILE], "device": HOSTILE, "versions": {"python": HOSTILE, "torch": HOSTILE}}
+    add_base_eval(samples=[HOSTILE])
+    add_stage("rl", source="sft-weights", config=hostile, record={"commit": HOSTILE, "device": HOSTILE}, metrics=[
+        {"step": 1, "loss": 0.0, "reward": 0.5}, {"step": 2, "event": "eval", "accuracy": {HOSTILE: 0.5}}])
+    add_chat_eval("rl", samples=bad, skills=skills)
+    text = render(gather(None, NOW))
+    text.encode()
+    page = Page(text)
+    assert page.tags == clean.tags
+    assert {name for name, _ in page.attributes} == {name for name, _ in clean.attributes}
+    assert page.text.count("<script>alert(1)</script>") >= 12 and "\x00" not in text
+    assert text.count("<style>") == 1
+
+
+def test_a_question_of_several_turns_is_shown_as_turns():
+    assert question_html("How many?") == ['<p class="user">How many?</p>']
+    assert question_html("user: I like red.\nassistant: All right.\nuser: Which\ncolour?") == [
+        '<p class="user">I like red.</p>', '<p class="answer">All right.</p>', '<p class="user">Which\ncolour?</p>']
+
+
+def test_samples_are_taken_from_every_skill_in_turn():
+    samples = [sample(skill, question=str(i)) for skill, num in (("a", 9), ("b", 1), ("c", 2)) for i in range(num)]
+    assert [s["skill"] + s["question"] for s in in_turn(samples)] == ["a0", "b0", "c0", "a1", "c1", "a2", "a3", "a4"]
