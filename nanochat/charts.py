@@ -106,10 +106,11 @@ def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[tuple[float, str]] = (),
-               from_zero: bool = False) -> Html:
-    """Curves on one pair of axes. `rules` are levels to compare with: (y, name)."""
+               including: tuple[float, ...] = ()) -> Html:
+    """Curves on one pair of axes. `rules` are levels to compare with, (y, name); the y axis reaches to all of
+    `including`, whatever the curves do."""
     xs, ys = zip(*(point for one in series for point in one.points))
-    ys = [*ys, *(y for y, _ in rules), *([0] if from_zero else [])]
+    ys = [*ys, *(y for y, _ in rules), *including]
     x_end, y_ticks = max(xs), ticks(min(ys), max(ys))
     plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
@@ -121,7 +122,8 @@ def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[
 
     marks = [el("text", y_label, x=0, y=11), el("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 2, text_anchor="end")]
     for y in y_ticks:
-        marks += [level(y_at(y), "grid"), el("text", format_count(y), x=LEFT - 6, y=f"{y_at(y) + 4:.1f}", text_anchor="end")]
+        marks += [level(y_at(y), "grid"),
+                  el("text", format_count(y), x=LEFT - 6, y=f"{y_at(y) + 4:.1f}", text_anchor="end")]
     marks += [el("text", format_count(x), x=f"{x_at(x):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle")
               for x in ticks(0, x_end) if x <= x_end]
     for y, name in rules:
@@ -152,7 +154,7 @@ def svg(height: float, marks: list, label: str) -> Html:
 # Shares with their intervals
 
 def interval_chart(skills: dict, stages: list[str]) -> Html:
-    """{skill: {stage: {accuracy, ci95, n}}} as a row per skill, in it a dot with its interval per stage, from the top."""
+    """{skill: {stage: {accuracy, ci95, n}}}: a row per skill; in it, from the top, a dot and its interval per stage."""
     row = LANE * (len(stages) + 1.2)
     bottom = 4 + row * len(skills)
 
@@ -169,7 +171,7 @@ def interval_chart(skills: dict, stages: list[str]) -> Html:
         for stage, score in scores.items():
             y = f"{top + LANE * (stages.index(stage) + 1.1):.1f}"
             low, high = score["ci95"]
+            title = el("title", f"{skill}, {stage}: {format_percent(score['accuracy'])} of {score['n']}")
             marks += [el("line", x1=x_at(low), x2=x_at(high), y1=y, y2=y, class_=f"interval {stage}"),
-                      el("circle", el("title", f"{skill}, {stage}: {format_percent(score['accuracy'])} of {score['n']}"),
-                         cx=x_at(score["accuracy"]), cy=y, r=3.6, class_=stage)]
+                      el("circle", title, cx=x_at(score["accuracy"]), cy=y, r=3.6, class_=stage)]
     return svg(round(bottom + 22, 1), marks, "accuracy by skill and stage, with 95% intervals")

@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanochat.common import UserError, base_dir
-from nanochat.conversation import read_jsonl, render
+from nanochat.conversation import read_jsonl
 from nanochat.files import atomic_write, read_json, sha256_file, write_json
 from nanochat.token_shards import TokenShards, build_token_shards, require_size, tokenize_documents
 from nanochat.tokenizer import Tokenizer, clean_text
@@ -270,18 +270,6 @@ def resolve_shards(data: str | None, val_data: str | None, tokenizer: Tokenizer,
     train_docs, val_docs = (tokenize_documents(tokenizer, texts) for texts in source.documents())
     return build_token_shards(source.fingerprint, train_docs, val_docs, tokenizer,
                               out_dir or _tokens_dir(source.name, tokenizer), text_bytes=source.text_bytes)
-
-
-def resolve_chat_shards(train: Sequence[dict], val: Sequence[dict], name: str, tokenizer: Tokenizer) -> TokenShards:
-    """Rendered conversations as token shards below data/<name>-<8 hex of their content>/; masks are left out."""
-    content = hashlib.sha256()
-    for conversations in (train, val):
-        for conversation in conversations:
-            content.update(json.dumps(conversation, sort_keys=True).encode())
-        content.update(b"\0")
-    train_docs, val_docs = ((render(tokenizer, conversation)[0] for conversation in side) for side in (train, val))
-    return build_token_shards(content.hexdigest(), train_docs, val_docs, tokenizer,
-                              _tokens_dir(f"{name}-{content.hexdigest()[:8]}", tokenizer))
 
 
 def _tokens_dir(name: str, tokenizer: Tokenizer) -> Path:

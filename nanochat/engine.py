@@ -347,7 +347,7 @@ class Engine:
         self._sampling = self._sampling or self._sampling_tensors()
         sampled = sample(self.model.logits(hidden), positions=view.lengths, **self._sampling)
         ids = sampled.ids.tolist()  # the step's one wait for the device
-        logprobs = ids if sampled.logprobs is None else sampled.logprobs.tolist()
+        logprobs = [0.0] * len(ids) if sampled.logprobs is None else sampled.logprobs.tolist()
         for row, request in enumerate(self._rows):
             self.cache.lengths[row] += 1
             try:

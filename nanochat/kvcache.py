@@ -16,12 +16,7 @@ class KVCache:
         shape = (config.n_layer, num_rows, config.n_kv_head, max_len, head_dim)
         self.k, self.v = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
         self.max_len = max_len
-        self.num_rows = num_rows
         self.lengths = [0] * num_rows
-
-    @staticmethod
-    def bytes_per_token(config, dtype: torch.dtype) -> int:
-        return 2 * config.n_layer * config.n_kv_head * (config.n_embd // config.n_head) * dtype.itemsize
 
     def view(self, start: int, stop: int, num_new: int) -> "CacheView":
         """Rows start..stop, about to be extended by num_new positions each."""

@@ -21,8 +21,9 @@ from nanochat.tokenizer import Tokenizer
 
 STAGE_NAMES = {"tokenizer": "Tokenizer", "base": "Base", "mid": "Midtraining", "sft": "SFT", "rl": "RL"}
 EVALS = ("base_eval", "chat_eval")
-STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward", "peak_rss_bytes",
-              "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")  # kept of a stage's record
+# kept of the records
+STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward",
+              "peak_rss_bytes", "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")
 TOKENIZER_KEYS = ("vocab_size", "text_bytes", "peak_rss_bytes", "commit", "is_dirty")
 
 
@@ -43,7 +44,8 @@ class Card(NamedTuple):
 def gather(tag: str | None, created: str) -> Card:
     """The card of a tag, None for the newest. UserError when none of its stages is finished."""
     tag = find_tag(tag)
-    stages = {name: read_stage(runs_dir(name) / tag) for name in STAGES if (runs_dir(name) / tag / "result.json").exists()}
+    stages = {name: read_stage(runs_dir(name) / tag) for name in STAGES
+              if (runs_dir(name) / tag / "result.json").exists()}
     tokenizer = read_tokenizer(tag, stages)
     last = list(stages.values())[-1]
     rows = {"tokenizer": tokenizer_figures(tokenizer)} if tokenizer else {}
@@ -52,7 +54,7 @@ def gather(tag: str | None, created: str) -> Card:
         "format_version": FORMAT_VERSION, "tag": tag, "created": created,
         "commit": last.record["commit"], "is_dirty": last.record["is_dirty"],
         "total_sec": sum(row["seconds"] + row.get("eval_seconds", 0) for row in rows.values()),
-        "peak_rss_bytes": max((row["peak_rss_bytes"] for row in rows.values() if "peak_rss_bytes" in row), default=None),
+        "peak_rss_bytes": max((row.get("peak_rss_bytes", 0) for row in rows.values())) or None,
         "model": model_facts(last.config["model"]), "machine": machine_facts(last.config),
         "bits_per_byte": bits_per_byte(stages.get("base")), "stages": rows, "skills": skills_by_stage(stages),
         "missing": missing_lines(tag, stages, tokenizer)}
@@ -81,7 +83,7 @@ def read_stage(folder: Path) -> Stage:
     try:
         metrics = read_metrics(folder)
     except ValueError as error:
-        raise UserError(f"{folder / 'metrics.jsonl'} is not JSON lines ({error}); remove the line that is broken") from None
+        raise UserError(f"{folder / 'metrics.jsonl'} is not JSON lines ({error}); remove the broken line") from None
     evals = {name: read_json(path) for name in EVALS if (path := folder / f"{name}.json").exists()}
     return Stage(record, read_json(folder / "config.json"), metrics,
                  {name: found for name, found in evals.items() if found["weights_sha256"] == record["weights_sha256"]})

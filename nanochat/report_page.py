@@ -29,7 +29,7 @@ def render(card: Card) -> str:
             section("What it says", *conversations(stages)),
             section("What the base model writes by itself", *writings(stages)),
             section("Where the time went", *wall_clock(report["stages"])),
-            section("How to make it again", el("pre", "\n".join(card.commands)), facts(report))]
+            section("How to make it again", command_lines(card.commands), facts(report))]
     return PAGE.format(title=escape(f"nanochat: {report['tag']}"), style=STYLE, body=escape(body))
 
 
@@ -42,24 +42,26 @@ def section(title: str, *children) -> Html | None:
 
 def header(report: dict) -> Html:
     model, machine = report["model"], report["machine"]
-    device = re.sub(r"\((R|TM)\)", "", machine["device"]) + (f" x {machine['world']}" if machine["world"] > 1 else "")
+    device = re.sub(r"\((R|TM)\)", "", machine["device"])
+    device += f" x {machine['world']}" if machine["world"] > 1 else ""
     params = format_count(model["params"])
     params = params[:-1] + BIG_WORDS[params[-1]] if params[-1] in BIG_WORDS else params
     return el("header", el("p", el("b", "nanochat"), el("span", f"report card of {report['tag']}"), class_="brand"),
-              el("h1", f"{params} parameters, trained from nothing in ", el("em", format_duration(report["total_sec"]))),
+              el("h1", f"{params} parameters, trained from nothing in ",
+                 el("em", format_duration(report["total_sec"]))),
               el("p", f"{model['depth']} layers of width {model['width']}, a vocabulary of {model['vocab_size']:,} and "
                       f"{model['context']:,} tokens of context. Trained on {device}.", class_="lead"))
 
 
 def tiles(report: dict) -> Html:
-    model, bpb = report["model"], report["bits_per_byte"]
+    model, bpb, memory = report["model"], report["bits_per_byte"], report["peak_rss_bytes"]
     speed = next(((row["tok_per_sec"], STAGE_NAMES[name]) for name, row in report["stages"].items()
                   if "tok_per_sec" in row), None)
     baselines = [f"{name} {bpb[key]:.2f}" for key, name in BASELINES if bpb[key]]
     shown = [("Parameters", format_count(model["params"]), f"{model['depth']} layers, {model['heads']} heads"),
              ("Wall clock", format_duration(report["total_sec"]), f"{len(report['stages'])} stages"),
              speed and ("Tokens per second", format_count(speed[0]), f"{speed[1]} training"),
-             report["peak_rss_bytes"] and ("Peak memory", format_bytes(report["peak_rss_bytes"]), "of the largest process"),
+             memory and ("Peak memory", format_bytes(memory), "of the largest process"),
              bpb["model"] and ("Bits per byte", f"{bpb['model']:.3f}", " · ".join(baselines) or "on validation text")]
     return el("dl", [el("div", el("dt", name), el("dd", value), el("dd", note, class_="fine"))
                      for name, value, note in filter(None, shown)], class_="tiles")
@@ -90,11 +92,11 @@ def loss_figure(name: str, stage: Stage) -> Html | None:
     if not losses:
         return None
     val = points(stage, "val_loss", batch_tokens(stage))
-    ending = f"Ends at {record['final_loss']:.3f}" if math.isfinite(record["final_loss"]) else "Ends at no number: it diverged"
-    ending += f", {record['val_bpb']:.3f} bits per byte of validation text" if record.get("val_bpb") else ""
-    ending += f", {record['val_loss']:.3f} on validation answers (dots)" if record.get("val_loss") else ""
+    caption = f"Ends at {record['final_loss']:.3f}" if math.isfinite(record["final_loss"]) else "It diverged"
+    caption += f", {record['val_bpb']:.3f} bits per byte of validation text" if record.get("val_bpb") else ""
+    caption += f", {record['val_loss']:.3f} on validation answers (dots)" if record.get("val_loss") else ""
     series = [Series("faint", losses), Series("line", smooth(losses))] + ([Series("dots", val)] if val else [])
-    return figure(name, STAGE_NAMES[name], ending + ".",
+    return figure(name, STAGE_NAMES[name], caption + ".",
                   line_chart(series, x_label="tokens", y_label="loss, nats per token"))
 
 
@@ -105,8 +107,8 @@ def bpb_figure(stage: Stage, bpb: dict) -> Html | None:
         return None
     rules = [(bpb[key], f"{name} {bpb[key]:.2f}") for key, name in BASELINES if bpb[key]]
     caption = "Text it has not seen" + (", beside codes that need no model." if rules else ".")
-    return figure("base", "Base, validation", caption, line_chart([Series("dots", val)], x_label="tokens",
-                                                                  y_label="bits per byte", rules=rules, from_zero=True))
+    chart = line_chart([Series("dots", val)], x_label="tokens", y_label="bits per byte", rules=rules, including=(0,))
+    return figure("base", "Base, validation", caption, chart)
 
 
 def reward_figure(stage: Stage) -> Html | None:
@@ -114,13 +116,15 @@ def reward_figure(stage: Stage) -> Html | None:
     if not rewards:
         return None
     evals = [line for line in stage.metrics if line.get("event") == "eval"]
-    accuracies = [Series("dots", [(line["step"], line["accuracy"][skill]) for line in evals])
-                  for skill in (evals[0]["accuracy"] if evals else ())]
-    ending = ", ".join(f"{skill} {format_percent(value)}" for skill, value in evals[-1]["accuracy"].items()) if evals else ""
-    caption = "Reward of sampled answers" + (f"; dots: greedy accuracy on validation questions, at the end {ending}." if evals
-                                             else ".")
-    return figure("rl", "RL", caption, line_chart([Series("faint", rewards), Series("line", smooth(rewards)), *accuracies],
-                                                  x_label="steps", y_label="mean reward", from_zero=True))
+    series = [Series("faint", rewards), Series("line", smooth(rewards))]
+    caption = "Reward of sampled answers"
+    if evals:
+        last = evals[-1]["accuracy"]
+        series += [Series("dots", [(line["step"], line["accuracy"][skill]) for line in evals]) for skill in last]
+        ending = ", ".join(f"{skill} {format_percent(share)}" for skill, share in last.items())
+        caption += f"; dots: greedy accuracy on validation questions, at the end {ending}"
+    chart = line_chart(series, x_label="steps", y_label="mean reward", including=(0, 1))
+    return figure("rl", "RL", caption + ".", chart)
 
 
 def figure(stage: str, title: str, caption: str, chart: Html) -> Html:
@@ -139,8 +143,8 @@ def skills(scores: dict) -> list[Html]:
                el("td", max(score["n"] for score in by_stage.values()))) for skill, by_stage in scores.items()]
     table = el("table", el("thead", el("tr", el("th", "accuracy", scope="col"), names, el("th", "n", scope="col"))),
                el("tbody", rows))
-    return [el("p", "Greedy answers to questions it has not seen, strictly graded. Lines and small figures are 95% intervals.",
-               class_="fine"),
+    return [el("p", "Greedy answers to questions it has not seen, strictly graded. Lines and small figures are 95% "
+                    "intervals.", class_="fine"),
             el("p", [el("span", STAGE_NAMES[stage], class_=f"key {stage}") for stage in stages], class_="legend"),
             el("div", el("div", interval_chart(scores, stages)), table, class_="columns")]
 
@@ -154,7 +158,8 @@ def score_cell(score: dict | None) -> Html:
 
 def conversations(stages: dict[str, Stage]) -> list[Html]:
     """Answers after the last stage that was measured, every skill in turn."""
-    measured = [(name, stage.evals["chat_eval"]["samples"]) for name, stage in stages.items() if "chat_eval" in stage.evals]
+    measured = [(name, stage.evals["chat_eval"]["samples"]) for name, stage in stages.items()
+                if "chat_eval" in stage.evals]
     if not measured:
         return []
     name, samples = measured[-1]
@@ -189,7 +194,9 @@ def question_html(text: str) -> list[Html]:
 
 
 def part_html(part: dict) -> Html:
-    return el("span", clip(part["text"])) if part["type"] == "text" else el("code", clip(part["text"]), class_=part["type"])
+    if part["type"] == "text":
+        return el("span", clip(part["text"]))
+    return el("code", clip(part["text"]), class_=part["type"])
 
 
 def clip(value) -> str:
@@ -209,15 +216,22 @@ def wall_clock(rows: dict) -> list[Html]:
     eval_seconds = sum(row.get("eval_seconds", 0) for row in rows.values())
     spent = [(name, STAGE_NAMES[name], row) for name, row in rows.items()]
     spent += [("eval", "Evaluation", {"seconds": eval_seconds})] if eval_seconds else []
-    bar = el("div", [el("i", class_=name, style=f"flex-grow: {row['seconds']:.2f}",
-                        title=f"{title}: {format_duration(row['seconds'])}") for name, title, row in spent], class_="bar")
-    columns = (("time", "seconds", format_duration), ("steps", "final_step", format_count), ("tokens", "tokens", format_count),
-               ("tokens/s", "tok_per_sec", format_count), ("memory", "peak_rss_bytes", format_bytes))
-    head = el("tr", el("th", "stage", scope="col"), [el("th", title, scope="col", class_=key) for title, key, _ in columns])
+    bar = el("div", [el("i", class_=name, style=f"flex-grow: {row['seconds']:.2f}", title=title)
+                     for name, title, row in spent], class_="bar")
+    columns = (("time", "seconds", format_duration), ("steps", "final_step", format_count),
+               ("tokens", "tokens", format_count), ("tokens/s", "tok_per_sec", format_count),
+               ("memory", "peak_rss_bytes", format_bytes))
+    head = el("tr", el("th", "stage", scope="col"),
+              [el("th", title, scope="col", class_=key) for title, key, _ in columns])
     body = [el("tr", el("th", title, scope="row", class_=f"key {name}"),
                [el("td", show(row[key]) if key in row else "–", class_=key) for _, key, show in columns])
             for name, title, row in spent]
     return [bar, el("table", el("thead", head), el("tbody", body))]
+
+
+def command_lines(commands: list[str]) -> Html:
+    """Wrapped between words only: a browser would also break a line behind the hyphens of a flag."""
+    return el("pre", [el("span", [[el("i", word), " "] for word in command.split(" ")]) for command in commands])
 
 
 def facts(report: dict) -> Html:
@@ -269,7 +283,8 @@ body { max-width: 62rem; margin: 0 auto; padding: 2.5rem max(1rem, env(safe-area
 section { margin-top: 3.5rem; }
 h2 { margin-bottom: 1rem; font: 600 1.375rem/1.25 var(--serif); }
 h3 { margin: 1.75rem 0 .75rem; font-size: .9375rem; font-weight: 600; }
-.brand { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: baseline; color: var(--soft); font-size: .875rem; }
+.brand { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: baseline; color: var(--soft);
+  font-size: .875rem; }
 .brand b { color: var(--ink); font: 600 1.25rem/1 var(--serif); }
 .brand b::after { content: ""; display: inline-block; width: .4em; height: .4em; margin-left: .2em; border-radius: 50%;
   background: var(--accent); }
@@ -285,7 +300,8 @@ h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
 .tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.625rem/1.25 var(--serif); white-space: nowrap; }
 .missing { margin-top: 1rem; }
 
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem; align-items: start; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem;
+  align-items: start; }
 svg { display: block; width: 100%; overflow: visible; }
 figure { align-self: end; }
 figcaption { margin-bottom: .625rem; }
@@ -302,12 +318,13 @@ circle { fill: var(--c); stroke: var(--paper); stroke-width: 1.5; }
 .interval { stroke: var(--c); stroke-width: 2; stroke-linecap: round; opacity: .45; }
 
 table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .4375rem 0 .4375rem .5rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; }
+th, td { padding: .4375rem 0 .4375rem .5rem; border-bottom: 1px solid var(--line); text-align: right;
+  vertical-align: baseline; }
 th { font-weight: 400; } th:first-child { padding-left: 0; text-align: left; }
 thead th { color: var(--soft); }
 td small { display: block; color: var(--soft); font-size: .6875rem; line-height: 1.2; }
-.key::before { content: ""; display: inline-block; width: .625rem; height: .625rem; margin-right: .4rem; border-radius: 50%;
-  background: var(--c); }
+.key::before { content: ""; display: inline-block; width: .625rem; height: .625rem; margin-right: .4rem;
+  border-radius: 50%; background: var(--c); }
 .legend { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: .5rem 0 1.25rem; font-size: .875rem; }
 .bar { display: flex; gap: 2px; height: 1.75rem; margin-bottom: 1rem; overflow: hidden; border-radius: .5rem; }
 .bar i { min-width: 2px; background: var(--c); }
@@ -320,13 +337,17 @@ blockquote { font: .9375rem/1.55 var(--serif); }
   background: var(--mine); font-size: .9375rem; }
 .answer { margin-bottom: .25rem; font-size: .9375rem; }
 code, pre { font-family: var(--mono); font-size: .8125rem; }
-code { display: inline-block; max-width: 100%; padding: .125rem .5rem; border: 1px solid var(--line); border-radius: .375rem;
-  background: var(--paper); }
+code { display: inline-block; max-width: 100%; padding: .125rem .5rem; border: 1px solid var(--line);
+  border-radius: .375rem; background: var(--paper); }
 .python::before { content: "calculator "; color: var(--soft); }
 .python_output { margin: 0 .375rem 0 .25rem; border-color: transparent; color: var(--accent); }
 .python_output::before { content: "= "; }
-pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised); overflow-x: auto; }
-.facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin-top: 1rem; font-size: .875rem; }
+pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised);
+  white-space: pre-wrap; }
+pre span { display: block; padding-left: 2em; text-indent: -2em; }
+pre i { display: inline-block; max-width: 100%; font-style: normal; text-indent: 0; }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin-top: 1rem;
+  font-size: .875rem; }
 .facts dt { color: var(--soft); }
 
 @media (max-width: 40rem) {

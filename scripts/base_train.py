@@ -83,7 +83,7 @@ def main(args):
                     device_batch_size=args.device_batch_size, embedding_lr=args.embedding_lr,
                     unembedding_lr=args.unembedding_lr, matrix_lr=args.matrix_lr, weight_decay=args.weight_decay)
     config, last = run_plan.config, run_plan.num_iterations
-    shards = resolve_shards(args.data, args.val_data, tokenizer, seed=args.seed)
+    shards = resolve_shards(args.data, args.val_data, tokenizer)  # the same text for every --seed
     use_compile = should_compile(config, run_plan.total_tokens, device) if args.compile is None else args.compile
 
     # -----------------------------------------------------------------------------

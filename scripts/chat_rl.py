@@ -9,8 +9,6 @@ makes one update. See policy.py for the objective.
 
 import argparse
 
-import torch
-
 from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
 from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
                              get_dist_info, has_fast_bf16, print0)

@@ -76,7 +76,7 @@ def main(args):
     chat_tokens = sum(map(len, documents))
     text_fingerprint = None
     if args.text_ratio:
-        shards = resolve_shards(args.text_data, None, tokenizer, seed=args.seed)
+        shards = resolve_shards(args.text_data, None, tokenizer)
         documents += text_documents(shards.train, chat_tokens * args.text_ratio / (1 - args.text_ratio))
         text_fingerprint = shards.fingerprint
     val = MemoryDocuments([chat.ids for chat in chats.val])

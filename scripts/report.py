@@ -31,11 +31,11 @@ def main(args):
     folder = base_dir() / "report"
     atomic_write(folder / "index.html", render(card))
     write_json(folder / "report.json", card.report)  # last: recipes take its presence for the whole report
-    for line in card.report["missing"]:
+    tag, total_sec, missing = (card.report[key] for key in ("tag", "total_sec", "missing"))
+    for line in missing:
         print0(line)
-    print0(f"{card.report['tag']}: {format_duration(card.report['total_sec'])} over {', '.join(card.report['stages'])}\n"
-           f"open {folder / 'index.html'}")
-    return new_record("report", None, card.report["tag"], status="finished", total_sec=time.monotonic() - started,
+    print0(f"{tag}: {format_duration(total_sec)} over {', '.join(card.report['stages'])}\nopen {folder / 'index.html'}")
+    return new_record("report", None, tag, status="finished", total_sec=time.monotonic() - started,
                       report=str(folder / "report.json"), page=str(folder / "index.html"))
 
 

@@ -3,11 +3,13 @@
     python -m scripts.tok_train                                    # on the embedded world, prose and chats
     python -m scripts.tok_train --data book.txt --chats mine.jsonl  # on your own text
 
-Only training text is read; what will validate the model stays unseen here too. Writes tokenizer/tokenizer.json
-and, for the report, its record beside it. Trained models keep a copy of their own, so a new tokenizer does not touch them.
+Of --data only the training text is read; what will validate the model stays unseen. Of --chats all is read.
+Writes tokenizer/tokenizer.json and, for the report, its record beside it. Trained models keep a copy of their own,
+so a new tokenizer does not touch them.
 """
 
 import argparse
+import itertools
 import sys
 import time
 
@@ -79,11 +81,6 @@ class CappedTexts:
                 return
 
 
-def chain_texts(*sources):
-    for texts in sources:
-        yield from texts
-
-
 @command
 def main(args):
     check_flags(args)
@@ -95,7 +92,7 @@ def main(args):
     train_documents, _ = source.documents()
     vocab_size = args.vocab_size or (LARGE_VOCAB_SIZE if args.data and source.text_bytes >= LARGE_TEXT_BYTES
                                      else SMALL_VOCAB_SIZE)
-    texts = CappedTexts(chain_texts(chat_texts(args.chats, args.data is None), train_documents),
+    texts = CappedTexts(itertools.chain(chat_texts(args.chats, args.data is None), train_documents),
                         max_chars=args.max_chars, doc_cap=args.doc_cap)
 
     # -----------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Every test starts in an empty base directory and leaves the person's own models alone."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tiny models on many threads wake threads all day
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -24,7 +27,29 @@ def shared_data():
     return SHARED_DATA
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Tiny models on many threads spend their time waking threads up."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A base directory with a tokenizer, texts and chats of the embedded world."""
+    from nanochat.tinyworld import documents
+    from nanochat.tinyworld_chats import conversations
+    from nanochat.tokenizer import Tokenizer
+    folder = tmp_path_factory.mktemp("prepared")
+    texts = list(documents("train", 150))
+    (folder / "tokenizer").mkdir()
+    Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
+    (folder / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    chats = list(conversations("train", 200, 0))
+    (folder / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    return folder
+
+
+@pytest.fixture
+def home(prepared, empty_base_dir, monkeypatch):
+    """A copy of it to train in, with few generated conversations."""
+    from nanochat import chatdata
+    from scripts import chat_sft, mid_train
+    shutil.copytree(prepared, empty_base_dir)
+    monkeypatch.setattr(mid_train, "NUM_GENERATED", 200)
+    monkeypatch.setattr(chat_sft, "NUM_GENERATED", 200)
+    monkeypatch.setattr(chatdata, "NUM_VAL", 20)
+    return empty_base_dir

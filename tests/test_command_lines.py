@@ -4,7 +4,6 @@ import json
 import random
 
 import pytest
-from test_stages import home, prepared  # noqa: F401  fixtures
 
 from scripts import (base_eval, base_train, chat_cli, chat_eval, chat_rl, chat_sft, chat_web, mid_train, report, tok_eval,
                      tok_shards, tok_train)
@@ -52,7 +51,7 @@ def random_flags(rng: random.Random, parser, files: list[str]) -> list[str]:
     return words
 
 
-def run_lines(home, monkeypatch, capsys, count, seed):  # noqa: F811
+def run_lines(home, monkeypatch, capsys, count, seed):
     monkeypatch.setattr(chat_web, "serve", lambda *_: None)
     monkeypatch.setattr("sys.stdin", open("/dev/null"))
     for name, content in (("empty.txt", ""), ("torn.parquet", "PAR1"), ("bad.jsonl", '{"messages": 3}\n')):
@@ -84,12 +83,12 @@ def run_lines(home, monkeypatch, capsys, count, seed):  # noqa: F811
     return codes
 
 
-def test_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):  # noqa: F811
+def test_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):
     codes = run_lines(home, monkeypatch, capsys, 40, seed=0)
     assert set(codes) == {0, 2}
 
 
 @pytest.mark.slow
-def test_300_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):  # noqa: F811
+def test_300_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):
     codes = run_lines(home, monkeypatch, capsys, 300, seed=1)
     assert 20 < codes.count(0) < 280

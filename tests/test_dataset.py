@@ -14,9 +14,8 @@ import pytest
 
 from nanochat import token_shards
 from nanochat.common import UserError, base_dir, tokenizer_path
-from nanochat.conversation import render
 from nanochat.dataset import (DOCUMENT_CHARS, build_token_shards, find_text, is_validation, read_documents,
-                              resolve_chat_shards, resolve_shards, split_documents)
+                              resolve_shards, split_documents)
 from nanochat.token_shards import TokenShards, tokenize_documents
 from nanochat.tokenizer import Tokenizer
 from scripts import tok_shards
@@ -412,17 +411,6 @@ def test_the_embedded_world_needs_no_file_and_is_the_same_everywhere(monkeypatch
     assert resolve_shards(None, None, TOK, seed=1).fingerprint != shards.fingerprint
     monkeypatch.setenv("NANOCHAT_BASE_DIR", str(tmp_path / "another"))
     assert resolve_shards(None, None, TOK).fingerprint == shards.fingerprint
-
-
-def test_conversations_become_shards_of_their_rendered_ids():
-    def chat(question):
-        return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": "a"}]}
-    train, val = [chat(f"q{i}") for i in range(5)], [chat("v")]
-    shards = resolve_chat_shards(train, val, "chats", TOK)
-    assert [shards.train.tokens(i).tolist() for i in range(5)] == [render(TOK, row)[0] for row in train]
-    assert shards.train.text_bytes == 5 * len("q0a") and shards.folder.parent.name.startswith("chats-")
-    assert resolve_chat_shards(train, val, "chats", TOK).folder == shards.folder
-    assert resolve_chat_shards(train[1:], val, "chats", TOK).folder != shards.folder
 
 
 def test_ranks_that_come_at_once_build_one_folder_between_them(tmp_path, monkeypatch):

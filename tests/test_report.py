@@ -16,9 +16,9 @@ from nanochat.tokenizer import Tokenizer
 from scripts import report as script
 from scripts import tok_train
 
-MODEL = {"sequence_len": 64, "vocab_size": 265, "n_layer": 2, "n_head": 1, "n_kv_head": 1, "n_embd": 128,
+MODEL = {"sequence_len": 64, "vocab_size": 384, "n_layer": 2, "n_head": 1, "n_kv_head": 1, "n_embd": 128,
          "layer_types": ["full", "full"], "window": -1}
-NUM_PARAMS = 2 * 384 * 128 + 2 * 12 * 128 ** 2  # two tables padded to 384 rows; 4 + 8 squares a layer
+NUM_PARAMS = 2 * 384 * 128 + 2 * 12 * 128 ** 2  # two tables; in each layer 4 squares for attention, 8 for the MLP
 BYTES = Tokenizer("x", tuple(bytes([byte]) for byte in range(256)))
 NOW = "2030-01-02T03:04:05+00:00"
 HOSTILE = "</p><script>alert(1)</script><img src=http://evil onerror=alert(1)>\"'&\x00\ud800{style}"
@@ -130,7 +130,7 @@ def test_every_figure_of_a_whole_run_is_in_the_report():
     assert report == {
         "format_version": 1, "tag": "d2", "created": NOW, "commit": "abc", "is_dirty": False,
         "total_sec": 2.0 + 4 * 10.0 + 3 * 3.0, "peak_rss_bytes": 3000,
-        "model": {"depth": 2, "width": 128, "heads": 1, "vocab_size": 265, "context": 64, "params": NUM_PARAMS},
+        "model": {"depth": 2, "width": 128, "heads": 1, "vocab_size": 384, "context": 64, "params": NUM_PARAMS},
         "bits_per_byte": {"model": 1.5, "byte_unigram": 4.25, "zstd19": None},
         "stages": {"tokenizer": {"seconds": 2.0, "vocab_size": 265, "text_bytes": 99, "peak_rss_bytes": 3000, "commit": "abc",
                                  "is_dirty": False},
@@ -211,9 +211,7 @@ def test_measurements_of_other_weights_are_left_out_with_a_line():
 def test_a_stage_that_began_elsewhere_is_named():
     add_everything()
     add_stage("sft", source="an earlier midtraining")
-    assert gather(None, NOW).report["missing"] == [
-        "SFT: chat_eval.json is of other weights and left out; run python -m scripts.chat_eval --source sft --model-tag d2 "
-        "again.", "SFT: began from weights that no earlier stage shown here ended with."][1:]
+    assert gather(None, NOW).report["missing"] == ["SFT: began from weights that no earlier stage shown here ended with."]
 
 
 def test_a_resumed_stage_counts_the_time_of_all_launches():
@@ -261,8 +259,8 @@ def test_the_page_shows_every_section_of_a_whole_run():
     add_everything(samples=[sample(parts=parts), sample(score=0.0, answer="Five.")])
     text = render(gather(None, NOW))
     page = Page(text)
-    for words in ("492 thousand parameters", "51 s", "Right, after RL", "Wrong, after RL", "expected: four",
-                  "Once upon a time", "byte frequencies 4.25", "letters 50%", "75%", "40–90", "commit abc", "2030-01-02 03:04 UTC"):
+    for words in ("492 thousand parameters", "51 s", "Right, after RL", "Wrong, after RL", "expected: four", "40–90",
+                  "Once upon a time", "byte frequencies 4.25", "letters 50%", "75%", "commit abc", "2030-01-02 03:04 UTC"):
         assert words in page.text, words
     assert '<code class="python">2*3</code><code class="python_output">6</code><span>It is 6.</span>' in text
     assert text.count("<svg") == 6  # base twice, mid, sft, rl, skills
@@ -280,7 +278,7 @@ def test_the_page_asks_for_nothing():
 
 def test_no_tag_of_hostile_data_survives():
     """Every text that a model, a file or a person chose; the clean page's tags are the only ones."""
-    add_everything(samples=[sample(), sample(score=0.0)])
+    add_everything(samples=[sample(parts=[{"type": "python", "text": "1"}]), sample(score=0.0)])
     clean = Page(render(gather(None, NOW)))
     bad = [sample(HOSTILE, score, HOSTILE, HOSTILE, expected=HOSTILE, error=HOSTILE) for score in (1.0, 0.0)]
     bad[0]["parts"] += [{"type": kind, "text": HOSTILE} for kind in ("python", "python_output", HOSTILE)]

@@ -12,12 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nanochat import chatdata
 from nanochat.common import base_dir, tokenizer_path
 from nanochat.run import read_metrics
-from nanochat.tinyworld import documents
-from nanochat.tinyworld_chats import conversations
-from nanochat.tokenizer import Tokenizer
 from scripts import base_eval, base_train, chat_rl, chat_sft, mid_train
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -26,28 +22,6 @@ BASE = ("--depth 2 --max-seq-len 64 --total-batch-size 512 --num-iterations 10 -
 CHAT = "--num-iterations 10 --total-batch-size 512 --dtype float32"
 RL = ("--skills letters,facts --num-iterations 6 --prompts-per-step 4 --num-samples 3 --max-new-tokens 12 --eval-items 4 "
       "--dtype float32 --temperature 1.5")
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
-    """A base directory with a tokenizer, texts and chats; copied for each test."""
-    folder = tmp_path_factory.mktemp("prepared")
-    texts = list(documents("train", 150))
-    (folder / "tokenizer").mkdir()
-    Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
-    (folder / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    chats = list(conversations("train", 200, 0))
-    (folder / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
-    return folder
-
-
-@pytest.fixture
-def home(prepared, empty_base_dir, monkeypatch):
-    shutil.copytree(prepared, empty_base_dir)
-    monkeypatch.setattr(mid_train, "NUM_GENERATED", 200)
-    monkeypatch.setattr(chat_sft, "NUM_GENERATED", 200)
-    monkeypatch.setattr(chatdata, "NUM_VAL", 20)
-    return empty_base_dir
 
 
 def train(script, flags):
@@ -115,7 +89,7 @@ def test_passes_of_any_size_follow_the_same_curve_in_float64(home):
     for rows in (1, 4, 8):
         train(base_train, f"{BASE} {text_flags()} --dtype float64 --device-batch-size {rows} --model-tag r{rows}")
         losses.append([line["loss"] for line in curve("base", f"r{rows}") if "loss" in line])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-9) == pytest.approx(losses[2], abs=1e-9)
+    assert losses[1] == pytest.approx(losses[0], abs=1e-9) and losses[2] == pytest.approx(losses[0], abs=1e-9)
 
 
 def launch(module, flags, *, ranks, env=None):
@@ -167,7 +141,7 @@ import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {"tiktoken", "rustbpe", "datasets", "pyarrow", "fastapi", "uvicorn", "pydantic", "matplotlib",
-                                  "wandb", "regex", "pandas"}:
+                                  "wandb", "regex"}:
             raise ImportError(f"{name} is blocked by the test")
 sys.meta_path.insert(0, Block())
 import runpy
