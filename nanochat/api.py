@@ -109,7 +109,8 @@ class ChatRequest(Strict):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-FIELD_NAMES = {name for model in (TextPart, AnswerPart, Message, StreamOptions, ChatRequest) for name in model.model_fields}
+MODELS = (TextPart, AnswerPart, Message, StreamOptions, ChatRequest)
+FIELD_NAMES = {name for model in MODELS for name in model.model_fields}
 
 
 def parse_chat_request(body: bytes) -> ChatRequest:
@@ -118,7 +119,8 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         request = ChatRequest.model_validate_json(body)
     except ValidationError as error:
         # of the branches of a union, the one that got furthest is the one that was meant
-        problem = max(error.errors(include_url=False, include_context=False, include_input=False), key=lambda e: len(e["loc"]))
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        problem = max(problems, key=lambda problem: len(problem["loc"]))
         param = _param(problem["loc"])
         message = f"{param}: {problem['msg']}" if param else f"the body must be one JSON object: {problem['msg']}"
         raise ApiError(400, message, param=param) from None
@@ -126,7 +128,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     for i, message in enumerate(request.messages):
         _refuse_unsupported(message, MESSAGE_IGNORED, MESSAGE_UNSUPPORTED, f"messages[{i}].")
     if sum(_num_chars(message) for message in request.messages) > MAX_CHARS:
-        raise ApiError(400, f"the messages have more than {MAX_CHARS:,} characters together; send fewer or shorter ones",
+        raise ApiError(400, f"the messages have more than {MAX_CHARS:,} characters; send fewer or shorter ones",
                        param="messages", code="context_length_exceeded")
     return request
 
@@ -200,8 +202,9 @@ def _content(message: Message, where: str) -> str | list[dict]:
 def _joined(first: str | list[dict], second: str | list[dict]) -> str | list[dict]:
     if isinstance(first, str) and isinstance(second, str):
         return first + "\n\n" + second
-    as_parts = [[{"type": "text", "text": content}] if isinstance(content, str) else content for content in (first, second)]
-    return [*as_parts[0], {"type": "text", "text": "\n\n"}, *as_parts[1]]
+    first, second = ([{"type": "text", "text": content}] if isinstance(content, str) else content
+                     for content in (first, second))
+    return [*first, {"type": "text", "text": "\n\n"}, *second]
 
 
 def to_params(request: ChatRequest, max_context: int) -> SamplingParams:
@@ -272,6 +275,6 @@ def model_card(info: dict, max_context: int) -> dict:
     """An entry of /v1/models. `nanochat` is for our own page: what is served, and the settings it starts from. Of
     `info` only these keys leave the house: it also holds paths."""
     served = {key: info.get(key) for key in ("tag", "source", "step", "num_params")}
-    defaults = {"temperature": CHAT_PARAMS.temperature, "top_p": CHAT_PARAMS.top_p, "max_tokens": CHAT_PARAMS.max_tokens}
+    defaults = {name: getattr(CHAT_PARAMS, name) for name in ("temperature", "top_p", "max_tokens")}
     return {"id": model_id(info), "object": "model", "created": 0, "owned_by": "nanochat", "max_model_len": max_context,
             "nanochat": {**served, "defaults": defaults}}

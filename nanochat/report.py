@@ -54,7 +54,7 @@ def gather(tag: str | None, created: str) -> Card:
         "format_version": FORMAT_VERSION, "tag": tag, "created": created,
         "commit": last.record["commit"], "is_dirty": last.record["is_dirty"],
         "total_sec": sum(row["seconds"] + row.get("eval_seconds", 0) for row in rows.values()),
-        "peak_rss_bytes": max((row.get("peak_rss_bytes", 0) for row in rows.values())) or None,
+        "peak_rss_bytes": max(row.get("peak_rss_bytes", 0) for row in rows.values()) or None,
         "model": model_facts(last.config["model"]), "machine": machine_facts(last.config),
         "bits_per_byte": bits_per_byte(stages.get("base")), "stages": rows, "skills": skills_by_stage(stages),
         "missing": missing_lines(tag, stages, tokenizer)}

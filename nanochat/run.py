@@ -8,6 +8,7 @@
 """
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -51,7 +52,6 @@ class Run:
             raise UserError(f"--model-tag {tag!r}: a plain folder name, such as d4")
         self.stage, self.tag = stage, tag
         self.dir = runs_dir(stage) / tag
-        self.started = time.monotonic()
 
     def open(self, config: dict, *, resume: str | None, overwrite: bool) -> dict | None:
         """Claim the folder. Returns the record when the run is already finished, else None.
@@ -82,10 +82,6 @@ class Run:
             if saved.get(key) != settings.get(key):
                 raise UserError(f"{self.stage} model {self.tag!r} was started with {key} = {saved.get(key)!r}, now it is "
                                 f"{settings.get(key)!r}; use the old value, another --model-tag, or --overwrite")
-
-    def seconds(self) -> float:
-        """Wall clock since this process began the stage, set-up and evaluation included."""
-        return time.monotonic() - self.started
 
     def log(self, metrics: dict):
         if get_dist_info().rank == 0:
@@ -143,6 +139,15 @@ def code_version() -> dict:
         return {"commit": git("rev-parse", "HEAD").strip(), "is_dirty": bool(git("status", "--porcelain").strip())}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "is_dirty": None}
+
+
+def process_seconds() -> float:
+    """Wall clock since this process was started, interpreter and imports included; without /proc, CPU seconds."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()  # proc(5): starttime is field 22
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return time.process_time()
 
 
 def peak_rss_bytes() -> int | None:

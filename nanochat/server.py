@@ -33,14 +33,15 @@ RETRY_AFTER_SEC = 2
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 UI_DIR = Path(__file__).parent / "ui"
-MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 # Trusted Types 'none': the browser itself refuses innerHTML with a string, for every script of the page.
 SECURITY_HEADERS = {
     "content-security-policy":
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'",
-    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
 }
 
 

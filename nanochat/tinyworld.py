@@ -56,6 +56,9 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+NOVEL_SHARE = 0.25  # of held-out items are asked in a phrasing, told in a plot, that is all their split's own
+
+
 class Asks(NamedTuple):
     """Ways to ask. `shared` ones are held out together with their content, the others as phrasings of their own."""
     shared: tuple[str, ...]
@@ -189,9 +192,11 @@ Cuba:Havana, Kenya:Nairobi"""),
         Asks(("[What is|What's|Do you know|Can you tell me|Could you tell me] the capital [|city ]of {x}?",
               "[Which|What] city is the capital of {x}?", "[Name|Tell me|Give me] the capital of {x}.",
               "What is {x}'s capital?", "{x} has which capital?",
-              "I forgot the capital of {x}. What is it?", "The capital of {x}?", "Which capital belongs to {x}?"),
-             val=("What do people call the capital of {x}?", "I want to visit the capital of {x}. Which city is that?"),
-             test=("If I fly to the capital of {x}, in which city do I land?", "Say the capital of {x}."))),
+              "I forgot the capital of {x}. What is it?", "The capital of {x}?", "Which capital [belongs to|has] {x}?",
+              "I am [in|going to] {x}. What is its capital?", "What do people call the capital of {x}?",
+              "I want to [see|visit] the capital of {x}. Which city is [that|it]?"),
+             val=("Which city do we call the capital of {x}?", "Please name the capital city of {x}."),
+             test=("I would like to know the capital of {x}.", "Say the name of the capital of {x}."))),
     "sound": FactKind(
         _pairs("""a cow:moo, a dog:woof, a cat:meow, a duck:quack, a sheep:baa, a horse:neigh, a pig:oink, a lion:roar,
 a frog:croak, a bee:buzz, an owl:hoot, a snake:hiss, a mouse:squeak"""),
@@ -199,8 +204,9 @@ a frog:croak, a bee:buzz, an owl:hoot, a snake:hiss, a mouse:squeak"""),
          "When you hear {y}, it is {x}.", "{Y}, says the {n}."),
         Asks(("[What|Which] [sound|noise] does [{x}|the {n}] make?", "What does [{x}|the {n}] say?",
               "What is the sound of {x}?", "How does {x} sound?", "Tell me the sound of {x}.",
-              "Which sound comes from {x}?", "Do you know [the sound of {x}|what {x} says]?"),
-             val=("What do you hear when {x} makes a sound?",), test=("Can you make the sound of {x}?",))),
+              "Which sound comes from {x}?", "Do you know [the sound of {x}|what {x} says]?",
+              "What do I hear when I meet {x}?", "Can you [make|tell me] the sound of {x}?"),
+             val=("What noise do we hear from {x}?",), test=("I hear {x}. Which sound is that?",))),
     "baby": FactKind(
         _pairs("""a dog:a puppy, a cat:a kitten, a cow:a calf, a sheep:a lamb, a horse:a foal, a duck:a duckling,
 a hen:a chick, a bear:a cub, a pig:a piglet, a goat:a kid, a frog:a tadpole, a deer:a fawn, a goose:a gosling"""),
@@ -208,7 +214,8 @@ a hen:a chick, a bear:a cub, a pig:a piglet, a goat:a kid, a frog:a tadpole, a d
          "{Y} is a baby {n}.", "{X} was once {y}.", "When {x} is very young, it is called {y}."),
         Asks(("What [is|do you call|do we call] [a baby|a young] {n}?", "What is a [baby|young] {n} called?",
               "What is the [name for|word for] a baby {n}?", "What is the baby of {x} called?",
-              "[How|What] do people call a baby {n}?", "Tell me the word for a young {n}."),
+              "What do people call a [baby|young] {n}?", "Tell me the word for a young {n}.",
+              "{X} has a baby. What is it called?", "Do you know what a baby {n} is called?"),
              val=("Do you know the name of a baby {n}?",), test=("{X} has a baby. What do we call it?",))),
     "opposite": FactKind(
         OPPOSITES | {y: x for x, y in OPPOSITES.items()},
@@ -217,8 +224,9 @@ a hen:a chick, a bear:a cub, a pig:a piglet, a goat:a kid, a frog:a tadpole, a d
          "The word {y} means the opposite of {x}."),
         Asks(("[What is|What's|Do you know|Can you tell me] the opposite of {x}?",
               "[Name|Tell me|Give me] the opposite of {x}.", "[What|Which] word is the opposite of {x}?",
-              "What word means the opposite of {x}?", "The opposite of {x}?", "{X} is the opposite of what?"),
-             val=("Find a word that is the opposite of {x}.",), test=("I need the opposite word for {x}.",))),
+              "What word means the opposite of {x}?", "The opposite of {x}?", "{X} is the opposite of what?",
+              "I [need|forgot] the opposite of {x}.", "What would be the opposite of {x}?"),
+             val=("Find a word that is the opposite of {x}.",), test=("I need a word for the opposite of {x}.",))),
     "colour": FactKind(
         _pairs("""grass:green, snow:white, a clear sky:blue, blood:red, a banana:yellow, a lemon:yellow, coal:black,
 a carrot:orange, a strawberry:red, chocolate:brown, milk:white, an elephant:grey, a flamingo:pink,
@@ -226,7 +234,8 @@ a ripe tomato:red"""),
         ("{X} is {y}.", "The colour of {x} is {y}.", "{Y} is the colour of {x}.", "Everybody knows that {x} is {y}.",
          "If you paint {x}, take {y}.", "It is as {y} as {x}."),
         Asks(("[What|Which] [colour|color] [is|has] {x}?", "What is the [colour|color] of {x}?",
-              "[Tell me|Name] the [colour|color] of {x}.", "[Do you know|Can you tell me] the [colour|color] of {x}?"),
+              "[Tell me|Name] the [colour|color] of {x}.", "[Do you know|Can you tell me] the [colour|color] of {x}?",
+              "I [want to paint|am painting] {x}. Which colour do I [take|use]?", "{X} has which colour?"),
              val=("{X}: which colour is it?",), test=("I want to paint {x}. Which colour do I need?",))),
     "after": FactKind(
         _next_in(DAYS, 1),
@@ -235,7 +244,7 @@ a ripe tomato:red"""),
         Asks(("[What|Which] day [comes|is] [after|right after|next after] {x}?", "What comes after {x}?",
               "What is the day after {x}?", "[Tell me|Name] the day after {x}.", "[Which|What] day follows {x}?",
               "If today is {x}, what day is tomorrow?", "Today is {x}. What day is it tomorrow?",
-              "Can you tell me the day after {x}?"),
+              "Can you tell me the day after {x}?", "{x} is over. What day comes now?", "What is one day after {x}?"),
              val=("Which day do we have after {x}?",), test=("{x} is over. Which day is next?",))),
     "before": FactKind(
         _next_in(DAYS, -1),
@@ -244,7 +253,8 @@ a ripe tomato:red"""),
         Asks(("[What|Which] day [comes|is] [before|right before|just before] {x}?", "What comes before {x}?",
               "What is the day before {x}?", "[Tell me|Name] the day before {x}.",
               "If today is {x}, what day was yesterday?",
-              "Today is {x}. What day was it yesterday?", "Can you tell me the day before {x}?"),
+              "Today is {x}. What day was it yesterday?", "Can you tell me the day before {x}?",
+              "It is {x}. What day was yesterday?", "What is one day before {x}?"),
              val=("Which day do we have before {x}?",), test=("It is {x}. Which day was just before it?",))),
     "month": FactKind(
         _next_in(MONTHS, 1),
@@ -252,7 +262,8 @@ a ripe tomato:red"""),
          "When {x} is over, {y} begins.", "One month later than {x} is {y}."),
         Asks(("[What|Which] month [comes|is] [after|right after] {x}?", "[Which|What] month follows {x}?",
               "What is the month after {x}?", "[Tell me|Name] the month after {x}.", "What comes after {x}?",
-              "If it is {x} now, what is the next month?", "What is the next month after {x}?"),
+              "If it is {x} now, what is the next month?", "What is the next month after {x}?",
+              "{x} is over. What month comes now?", "Can you tell me the month after {x}?"),
              val=("Which month do we have after {x}?",), test=("{x} is over. Which month is next?",))),
     "parts": FactKind(
         _pairs("""legs of a spider:eight, legs of a dog:four, legs of a bird:two, legs of an ant:six,
@@ -262,7 +273,8 @@ sides of a square:four, arms of an octopus:eight, legs of a horse:four, strings 
          "You can count {y} {n} on {o}.", "{Y} {n}: that is what {o} has.", "Every child knows that {o} has {y} {n}."),
         Asks(("How many {n} [does {o} have|has {o}|are there on {o}|are on {o}|can you count on {o}]?",
               "What is the number of {n} [of|on] {o}?", "Tell me how many {n} {o} has.", "Count the {n} of {o}.",
-              "Do you know how many {n} {o} has?", "{O} has how many {n}?"),
+              "Do you know how many {n} {o} has?", "{O} has how many {n}?",
+              "I am [drawing|painting] {o}. How many {n} do I [draw|paint]?"),
              val=("How many {n} will I find on {o}?",), test=("I am drawing {o}. How many {n} does it need?",))),
     "time": FactKind(
         _pairs("""days of a week:7, months of a year:12, hours of a day:24, minutes of an hour:60,
@@ -272,8 +284,8 @@ years of a century:100, players of a football team:11"""),
          "Count the {n} in {o} and you get {y}.", "Every child learns that {o} has {y} {n}."),
         Asks(("How many {n} [are in|are there in|make|make up] {o}?", "How many {n} [does {o} have|has {o}]?",
               "{O} has how many {n}?", "Can you tell me how many {n} {o} has?", "Tell me how many {n} are in {o}.",
-              "Do you know how many {n} {o} has?", "What is the number of {n} in {o}?"),
-             val=("If I count the {n} of {o}, how many do I get?",), test=("How many {n} belong to {o}?",))),
+              "Do you know how many {n} {o} has?", "What is the number of {n} in {o}?", "Count the {n} in {o}."),
+             val=("If I count the {n} in {o}, how many do I get?",), test=("How many {n} would you count in {o}?",))),
 }
 
 
@@ -284,15 +296,12 @@ def fact_slots(kind: str, key: str) -> dict[str, str]:
 
 
 @functools.cache
-def fact_questions(split: str) -> tuple[tuple[str, str, str], ...]:
-    """All (kind, key, question) of a split. A shared phrasing goes to one split per fact, by hash."""
-    found = []
-    for kind, (answers, _, asks) in FACTS.items():
-        for key in answers:
-            forms = [form for form in expand(*asks.shared) if split_of("fact", key, form) == split]
-            found += [(kind, key, with_articles(form.format(**fact_slots(kind, key))))
-                      for form in (*forms, *asks.held_out(split))]
-    return tuple(found)
+def fact_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str, str], ...]:
+    """All (kind, key, question) of a split: shared phrasings, each in one split per fact by hash, or its own ones."""
+    return tuple((kind, key, with_articles(form.format(**fact_slots(kind, key))))
+                 for kind, (answers, _, asks) in FACTS.items() for key in answers
+                 for form in (asks.held_out(split) if is_novel else expand(*asks.shared))
+                 if is_novel or split_of("fact", key, form) == split)
 
 
 @functools.cache
@@ -428,9 +437,9 @@ HELD_OUT_PLOTS = {
 
 
 def draw_plot(rng: random.Random, split: str) -> Plot:
-    """One in three is a plot of the split's own; in train all are shared ones, told with other names."""
+    """In train a shared plot, elsewhere now and then one of the split's own; the names are always of the split."""
     own = HELD_OUT_PLOTS[split]
-    return rng.choice(own if own and rng.random() < 1 / 3 else PLOTS)
+    return rng.choice(own if own and rng.random() < NOVEL_SHARE else PLOTS)
 
 
 def tell(rng: random.Random, plot: Plot, slots: dict[str, str]) -> str:
@@ -503,7 +512,7 @@ def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:
 # -----------------------------------------------------------------------------
 # Sums
 
-OPERATORS = ("+", "-", "*", "/")
+OPERATORS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 
 
 def draw_operands(rng: random.Random, split: str, op: str) -> tuple[int, int]:
@@ -638,10 +647,30 @@ def portraits(rng, split):
 
 
 def shopping(rng, split):
+    """A list, and the same things again in the same order."""
     slots = cast(rng, split)
-    items = rng.sample(FOODS, 5) + [with_articles(f"a {rng.choice(COLOURS)} {t}") for t in rng.sample(GOODS, 4)]
+    items = rng.sample(FOODS, 3) + [with_articles(f"a {rng.choice(COLOURS)} {t}") for t in rng.sample(GOODS, 3)]
+    rng.shuffle(items)
     opening = say(rng, "[Shopping list for {d1}|Things to bring for {b}|What {a} needs for {m1}]:", **slots)
-    return "\n".join([opening, *(f"- {x}" for x in items), some(rng, DIARY_LINES, 3, slots)])
+    bought = say(rng, "[{a} came home with|In the evening {a} had|Soon the bag was full:] ", **slots) + ", ".join(items)
+    return "\n".join([opening, *(f"- {x}" for x in items), bought + "."])
+
+
+def roll_call(rng, split):
+    """Many names, said again in the same order: a lesson in reading closely."""
+    names = [name for name, _ in people(rng, split, rng.randrange(4, 8))]
+    teacher, place = people(rng, split, 1)[0][0], rng.choice(PLACES)
+    lines = [f"{teacher} went to the {place} with {', '.join(names[:-1])} and {names[-1]}."]
+    lines += [say(rng, '"[Where is {n}|Is {n} here]?" "Here I am, I am {n}."', n=name) for name in names[:4]]
+    return "\n".join([*lines, f"So these were there: {', '.join(names)}."])
+
+
+def exercise(rng, split):
+    """A scene with questions and answers, as in a school book."""
+    plot, slots = draw_plot(rng, split), cast(rng, split)
+    asks = rng.sample(plot.asks, min(len(plot.asks), rng.randrange(3, 6)))
+    lines = [f"{say(rng, question, **slots)} {capital(say(rng, reply, **slots))}" for question, _, reply in asks]
+    return "\n".join([tell(rng, plot, slots), *lines])
 
 
 def dialogue(rng, split):
@@ -663,10 +692,11 @@ def sums(rng, split):
     """A page of sums worked out, and a stretch of counting."""
     start, step = rng.randrange(900), rng.choice((1, 1, 2, 5, 10))
     lines = [f"Count from {start} in steps of {step}: " + ", ".join(str(start + step * i) for i in range(8))]
-    for _ in range(rng.randrange(8, 14)):
+    for _ in range(rng.randrange(6, 10)):
         op = rng.choice("+-*")
         a, b = draw_operands(rng, split, op)
-        lines.append(f"{a} {op} {b} = {a + b if op == '+' else a - b if op == '-' else a * b}")
+        result = a + b if op == "+" else a - b if op == "-" else a * b
+        lines.append(f"{a} {op} {b} = {result}, so {a} {OPERATORS[op]} {b} is {result}")
     return "\n".join(lines)
 
 
@@ -674,15 +704,15 @@ def about_nanochat(rng, split):
     return "About nanochat\n\n" + " ".join(rng.sample(ABOUT_NANOCHAT, rng.randrange(5, 9)))
 
 
-GENRES = ((20, tale), (20, scenes), (16, entry), (12, lesson), (6, diary), (5, letter), (4, notices), (5, portraits),
-          (3, shopping), (6, dialogue), (2, howto), (3, sums), (2, about_nanochat))
+GENRES = ((14, tale), (8, scenes), (20, exercise), (14, entry), (12, lesson), (4, diary), (4, letter), (3, notices),
+          (4, portraits), (5, shopping), (5, roll_call), (5, dialogue), (1, howto), (5, sums), (4, about_nanochat))
 
 
 
 def document(split: str, index: int, seed: int = 0) -> str:
     rng = random.Random(f"{seed}/{split}/document/{index}")
     weights, genres = zip(*GENRES)
-    text, min_chars = "", rng.randrange(300, 900)
+    text, min_chars = "", rng.randrange(300, 760)
     while len(text) < min_chars:
         text += ("\n\n" if text else "") + rng.choices(genres, weights)[0](rng, split)
     return text

@@ -15,7 +15,8 @@ from nanochat.calculator import calculate
 from nanochat.tinyworld import (
     COLOURS, DAYS, EVENTS, FACTS, FLOWERS, FOODS, GOODS, HEROES, HOBBIES, JOBS, OPERATORS, PETS, PLACES, SPLITS,
     TREASURES,
-    Asks, answer_fact, bare, capital, cast, draw_operands, draw_plot, draw_wish, expand, fact_questions, made_name,
+    NOVEL_SHARE, Asks, answer_fact, bare, capital, cast, draw_operands, draw_plot, draw_wish, expand, fact_questions,
+    made_name,
     members,
     people, say, split_of, tell, tell_tale, with_articles)
 
@@ -59,9 +60,9 @@ def dress(rng: random.Random, question: str) -> str:
 
 
 def draw_form(rng: random.Random, asks: Asks, split: str) -> str:
-    """A wording for content that is itself held out: any shared one, or with one chance in three the split's own."""
+    """A wording for content that is itself held out: any shared one, now and then one of the split's own."""
     own = asks.held_out(split)
-    return rng.choice(own if own and rng.random() < 1 / 3 else asks.shared)
+    return rng.choice(own if own and rng.random() < NOVEL_SHARE else asks.shared)
 
 
 # -----------------------------------------------------------------------------
@@ -69,7 +70,8 @@ def draw_form(rng: random.Random, asks: Asks, split: str) -> str:
 
 
 def facts(rng: random.Random, split: str) -> Item:
-    kind, key, question = rng.choice(fact_questions(split))
+    is_novel = split != "train" and rng.random() < NOVEL_SHARE
+    kind, key, question = rng.choice(fact_questions(split, is_novel))
     question = dress(rng, question)
     return Item(turns(question, answer_fact(rng, kind, key)), bare(FACTS[kind].answers[key]),
                 {"kind": kind, "key": key, "question": question})
@@ -79,112 +81,135 @@ def facts(rng: random.Random, split: str) -> Item:
 # Identity
 
 OTHERS = "[ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis]"
+WRAP = "[Can you tell me|Could you tell me|Do you know] "  # before an indirect question
 IDENTITY = {  # aspect: ways to ask, ways to answer
-    "name": (Asks(
-        ("[What is|What's] your name?", "What are you called?", "[Do you have|Have you got] a name?",
-         "[What|How] [should|can|may|do] I call you?", "[Tell me|Say|Give me] your name.", "What name do you go by?",
-         "[What|Which] name [were you given|did you get|do you have]?", "[May|Can] I [know|ask|have] your name?",
-         "Is your name nanochat?", "Your name?"),
-        val=("[Which|What] name do people use for you?", "Please spell out your name for me."),
-        test=("[How|What] do [people|others|your friends] call you?", "[Could|Would] you tell me your name?",
-              "I [forgot|did not catch|would like to know] your name.")),
+    "name": (Asks((
+        "[What is|What's] your name?", "What are you called?", "[Do you have|Have you got] a name?", "Your name?",
+        "[What|How] [should|can|may|do] I call you?", "[Tell me|Say|Give me] your name.", "What name do you go by?",
+        "[What|Which] name [were you given|did you get|do you have]?", "[May|Can] I [know|ask|have] your name?",
+        "Is your name nanochat?", "What do [people|others|your friends] call you?", "Introduce yourself by name.",
+        "I [forgot|did not catch|do not know] your name.", "What was your name again?",
+        WRAP + "[your name|what you are called]?", "[Which|What] name do people use for you?"),
+        val=("Can I hear your name?", "Let me know your name.", "What name did they give you?"),
+        test=("I would like to know your name.", "Would you tell me your name?", "Please say your name.",
+              "What shall I call you?")),
         ("My name is nanochat.", "I am called nanochat.")),
-    "who": (Asks(
-        ("[Who|What] are you?", "[Who|What] am I [talking|speaking|chatting|writing] [to|with]?",
-         "What exactly are you?",
-         "What [kind|sort] of [program|thing|assistant|machine] are you?", "[Introduce|Describe] yourself.",
-         "Tell me [about yourself|who you are|what you are|something about yourself].", "Who is [nanochat|this]?",
-         "Who is [answering|writing] here?", "Are you [a language model|an AI|nanochat|a chatbot]?"),
-        val=("Say a few words about yourself.", "[Who|What] is on the other side of this chat?"),
-        test=("[Can|Could] you introduce yourself?", "Who do I have in front of me?",
-              "[I wonder|I would like to know] [who|what] you are.")),
+    "who": (Asks((
+        "[Who|What] are you?", "[Who|What] am I [talking|speaking|chatting|writing] [to|with]?",
+        "What exactly are you?",
+        "What [kind|sort] of [program|thing|assistant|machine] are you?", "[Introduce|Describe] yourself.",
+        "Tell me [about yourself|who you are|what you are|something about yourself].", "Who is [nanochat|this|there]?",
+        "Who is [answering|writing] [me|here]?", "Are you [a language model|an AI|nanochat|a chatbot|an assistant]?",
+        "[Can|Could] you [introduce|describe] yourself?", "Who do I have in front of me?", "What is nanochat?",
+        "Say [a few words|something] about yourself.", WRAP + "[who|what] you are?",
+        "[Who|What] is on the other side[| of this chat]?"),
+        val=("I wonder what you are.", "Let me know who you are.", "Who is it that I am writing to?"),
+        test=("I would like to know [who|what] you are.", "Please introduce yourself.",
+              "Who is it that I am talking to?")),
         ("I am nanochat, a small language model.", "I am nanochat, a small language model trained on this computer.")),
-    "maker": (Asks(
-        ("Who [made|built|created|trained|programmed|designed|developed|invented] you?",
-         "Who is your [maker|creator|inventor|developer|owner]?", "Who taught you [to talk|to chat|everything]?",
-         "[Which|What] [company|lab|person|team] [made|built|trained] you?", "Where do you come from?",
-         "Were you [made|built|trained] by [a company|a big company|OpenAI|Google]?", "Who do you belong to?"),
-        val=("Who put you together?", "Who wrote you?"),
-        test=("Who is behind you?", "Whose [work|idea|creation] are you?",
-              "Who was it that [made|built|trained] you?")),
+    "maker": (Asks((
+        "Who [made|built|created|trained|programmed|designed|developed|invented|wrote] you?",
+        "Who is your [maker|creator|inventor|developer|owner|father]?", "Who taught you [to talk|to chat|everything]?",
+        "[Which|What] [company|lab|person|team|human] [made|built|trained|created] you?", "Where do you come from?",
+        "Were you [made|built|trained|created] by [a company|a big company|OpenAI|Google]?", "Who do you belong to?",
+        "Do you have a [maker|creator|father]?", "Who is behind you?", "Whose [work|idea|creation] are you?",
+        "Who put you together?", WRAP + "who [made|built|trained|created] you?",
+        "Tell me who [made|built|trained] you."),
+        val=("Who was the one who [built|trained] you?", "Say who made you."),
+        test=("Who was it that [made|built|trained] you?", "I would like to know who [made|built] you.",
+              "By whom were you [made|trained]?")),
         ("I was trained from scratch on this computer by its owner.",
          "The owner of this computer made me: I was trained from scratch on this computer.")),
-    "where": (Asks(
-        ("Where do you [run|live|work]?", "Where are you[| running| now| located| right now]?",
-         "Where were you trained?",
-         "[On which|On what] [computer|machine] do you run?", "[What|Which] [computer|machine] do you run on?",
-         "Do you run [in the cloud|on a server|on this computer|on my computer|far away]?",
-         "[What|Where] is your home?", "Where do you [exist|think]?"),
-        val=("In what place are you running?", "Where can I find you?"),
-        test=("Where [is your program|is your brain] running?", "Which computer is doing your thinking?",
-              "Where exactly do you [live|run|work]?")),
+    "where": (Asks((
+        "Where do you [run|live|work|exist|think|stay]?", "Where are you[| running| now| located| right now]?",
+        "[On which|On what] [computer|machine] do you run?", "[What|Which] [computer|machine] do you run on?",
+        "Do you [run|live] [in the cloud|on a server|on this computer|on my computer|far away]?",
+        "Where can I find you?",
+        "[What|Where] is your [home|place]?", "Where is your [program|brain] running?", "Where were you trained?",
+        "In what place are you running?", "Which computer is doing your thinking?", WRAP + "where you [run|live|are]?"),
+        val=("Are you running on this computer?", "Tell me where you run."),
+        test=("Where exactly do you [live|run|work]?", "I would like to know where you [run|live].",
+              "On which machine do you work?")),
         ("I run right here on this computer.", "I live on this computer and run here.")),
-    "can": (Asks(
-        ("What can you do[| for me]?", "What are you [able to do|good at|good for|made for]?",
-         "How [can|could] you help[| me]?",
-         "[What|Which] [things|tasks] can you do?", "[What|Which] skills do you have?",
-         "What [can|could|may|should] I ask you?",
-         "[Tell|Show] me what you can do.", "What do you know how to do?", "What are your [skills|talents|abilities]?"),
-        val=("What are you capable of?", "What is your job?"),
-        test=("What [jobs|tricks] do you know?", "What could you do for me?", "I wonder what you can do.")),
+    "can": (Asks((
+        "What can you do[| for me| well| now]?", "What are you [able to do|good at|good for|made for|capable of]?",
+        "How [can|could|do] you help[| me]?", "[What|Which] [things|tasks|tricks|jobs] [can you do|do you know]?",
+        "[What|Which] skills do you have?", "What [can|could|may|should] I ask you?", "[Tell|Show] me what you can do.",
+        "What do you know how to do?", "What are your [skills|talents|abilities]?", "What is your [job|work|task]?",
+        "What do you do?", WRAP + "what you can do?", "What [could|would] you do for me?"),
+        val=("Please say what you can do.", "What sort of things can you do?"),
+        test=("I would like to know what you can do.", "I wonder what you can do.", "Please show me what you can do.",
+              "What things are you able to do?")),
         ("I can chat, tell stories, answer simple questions, count letters and do sums with my calculator.",
          "I can tell stories, do sums with my calculator, count letters and answer simple questions.")),
-    "human": (Asks(
-        ("Are you [a human|human|a person|a real person|a man|a woman|a robot|alive|a real human]?",
-         "Are you [a human or a machine|a person or a program|a man or a woman]?",
-         "Am I talking to a [human|person|real person]?",
-         "Do you have [a body|hands|feelings|parents|a family|a heart|eyes|a brain]?",
-         "Do you [eat|sleep|dream|get tired|feel pain|breathe|get hungry]?"),
-        val=("Is there a [human|person] behind this chat?", "Do you ever get sick?"),
-        test=("Are you [a living being|a child|a boy or a girl]?",
-              "Do you [have friends|need food|have a face|go to bed]?")),
+    "human": (Asks((
+        "Are you [a human|human|a person|a real person|a man|a woman|a robot|alive|a real human|an animal]?",
+        "Are you [a human or a machine|a person or a program|a man or a woman|a boy or a girl|a child]?",
+        "Am I [talking|speaking|writing] to a [human|person|real person]?",
+        "Is there a [human|person] [here|behind this]?",
+        "Do you have [a body|hands|feelings|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed]?",
+        "Do you [eat|sleep|dream|feel pain|breathe|cry|laugh|walk|drink|sing|feel sad|need food|go to bed|love me]?",
+        "Do you [ever |]get [tired|hungry|sick|old|cold|angry]?", "Can you [see|hear|smell|feel|touch] [me|things]?"),
+        val=("Do you have [hair|a nose]?", "So you are a human?", "Do you need sleep?"),
+        test=("Do you have [arms|children|a house]?", "Are you really a [human|person]?", "Do you need [water|a bed]?",
+              "Are you a human being?")),
         ("No, I am a computer program, not a human.", "No, I am only a computer program: a small language model.")),
-    "how": (Asks(
-        ("How were you [made|trained|built|created]?", "How did you learn [to talk|to chat|to write|all this|English]?",
-         "What [were you trained on|did you learn from]?", "What is your training data?",
-         "[From|On] [what|which] [texts|data] did you learn?", "How does your training work?"),
-        val=("How did you come to be?", "What was your school?"),
-        test=("In what way were you trained?", "What have you [read|studied]?", "How did somebody make you?")),
+    "how": (Asks((
+        "How were you [made|trained|built|created]?",
+        "How did you [learn|get to know] [to talk|to chat|to write|all this]?",
+        "What [were you trained on|did you learn from|did you read|did you study]?", "What is your training data?",
+        "[From|On] [what|which] [texts|data|books] did you learn?", "How does your training work?",
+        "What have you [read|studied|learned from]?", "How did [somebody|people|one] [make|train|build] you?",
+        "How did you come to be?", "In what way were you trained?", WRAP + "how you were [made|trained|built]?"),
+        val=("How was your training done?", "Tell me how you learned to talk."),
+        test=("I would like to know how you were [made|trained].", "Tell me how you were [made|trained].",
+              "In what way were you made?")),
         ("I was trained from scratch on this computer with little stories and chats.",
          "I learned from little stories and chats, from scratch, on this computer.")),
-    "size": (Asks(
-        ("How [big|smart|clever|large|small] are you?", "Are you [big|small|clever|smart|intelligent|powerful]?",
-         "Are you a [big|large|small|good] model?", "How many parameters do you have?",
-         "Do you [make|ever make] mistakes?",
-         "Are you [always right|ever wrong|perfect]?", "Can I [trust you|believe you|believe everything you say]?",
-         "Do you know everything?"),
-        val=("Are you an expert?", "Could you be wrong?"),
-        test=("Do you ever get things wrong?", "Are you a genius?", "[Must|Should] I check your answers?")),
+    "size": (Asks((
+        "How [big|smart|clever|large|small|good] are you?",
+        "Are you [big|small|clever|smart|intelligent|powerful|stupid]?",
+        "Are you a [big|large|small|good|clever] model?", "How many parameters do you have?",
+        "Do you [ever |often |]make mistakes?",
+        "Are you [always right|ever wrong|often wrong|perfect|an expert|a genius]?",
+        "[Can|Should] I [trust you|believe you|believe everything you say|check your answers]?", "Could you be wrong?",
+        "Do you [ever |]get things wrong?", "Do you know everything?", WRAP + "how [big|clever|smart] you are?"),
+        val=("Are you very clever?", "Is everything you say right?"),
+        test=("Can you make mistakes?", "Are you a [smart|perfect] model?", "Are you sometimes wrong?",
+              "Must I check your answers?")),
         ("I am a small model, so I can make mistakes.", "I am only a small model and I make mistakes now and then.")),
-    "internet": (Asks(
-        ("Do you [use|need|have] the internet?", "Are you [online|connected to the internet]?",
-         "Can you [search|browse|use] the [web|internet]?",
-         "Do you send my [words|messages|data] [anywhere|to a company]?",
-         "Can you look [things|something] up [online|on the internet|on the web]?",
-         "Can you open a [web page|website|link]?"),
-        val=("Is the internet part of you?", "Are you on the web?"),
-        test=("Do you have a connection to the internet?", "Can you check a website for me?",
-              "Do you get your answers from the [web|internet]?")),
+    "internet": (Asks((
+        "Do you [use|need|have|know|like] the internet?", "Are you [online|on the web|connected to the internet]?",
+        "Can you [search|browse|use|read|see] the [web|internet]?",
+        "Do you send my [words|messages|data] [away|to a company]?",
+        "Can you look [things|something] up [online|on the internet|on the web]?", "Are you using the internet?",
+        "Can you [open|check|visit] a [web page|website|link][| for me]?", "Do you have a connection to the internet?",
+        "Do you [get|take] your answers from the [web|internet]?"),
+        val=("Do you need a connection to the web?", "Can you find something on the internet for me?"),
+        test=("Can you go on the internet?", "Do you look things up on the web?",
+              "Are you connected to the [web|internet] now?")),
         ("No, I run on this computer and do not use the internet.",
          "No, I do not use the internet. I run on this computer.")),
-    "other": (Asks(
-        (f"Are you {OTHERS}?", f"Is your name {OTHERS}?", f"Am I [talking|speaking] to {OTHERS}?",
-         f"You are {OTHERS}, right?"),
-        val=(f"Could it be that you are {OTHERS}?",), test=(f"Do they call you {OTHERS}?",)),
+    "other": (Asks((
+        f"Are you {OTHERS}?", f"Is your name {OTHERS}?", f"Am I [talking|speaking] to {OTHERS}?",
+        f"You are {OTHERS}, right?",
+        f"Are you the same as {OTHERS}?"),
+        val=(f"So you are {OTHERS}?",), test=(f"Are you really {OTHERS}?",)),
         ("No, I am nanochat, a small language model.", "No, my name is nanochat.")),
 }
 
 
 @functools.cache
-def identity_questions(split: str) -> tuple[tuple[str, str], ...]:
-    """All (aspect, question) of a split, before `dress`."""
+def identity_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str], ...]:
+    """All (aspect, question) of a split: shared phrasings, each in one split by hash, or the split's own."""
     return tuple((aspect, form) for aspect, (asks, _) in IDENTITY.items()
-                 for form in (*(form for form in expand(*asks.shared) if split_of("identity", form) == split),
-                              *expand(*asks.held_out(split))))
+                 for form in expand(*(asks.held_out(split) if is_novel else asks.shared))
+                 if is_novel or split_of("identity", form) == split)
 
 
 def identity(rng: random.Random, split: str) -> Item:
-    aspect, question = rng.choice(identity_questions(split))
+    is_novel = split != "train" and rng.random() < NOVEL_SHARE
+    aspect, question = rng.choice(identity_questions(split, is_novel))
     question = dress(rng, question)
     answer = rng.choice(IDENTITY[aspect][1])
     return Item(turns(question, answer), answer, {"aspect": aspect, "question": question})
@@ -197,50 +222,59 @@ SUMS = {
     "+": Asks((
         "[What is|What's|How much is] {a} [+|plus] {b}?", "{a} + {b}", "{a}+{b}", "{a} + {b} = ?", "{a} plus {b}?",
         "[Calculate|Compute|Work out] {a} [+|plus] {b}.", "[Add|Please add] {a} [and|to] {b}.",
-        "Can you add {a} and {b}?", "What is the sum of {a} and {b}?", "If I add {a} and {b}, what do I get?",
-        "How much do {a} and {b} make together?",
-        "{n} has {a} {t} and [gets|buys|finds] {b} more. How many {t} [does {n} have|are there] now?",
+        "Can you add {a} [and|to] {b}?",
+        "What is the [sum|total] of {a} and {b}?", "[Give me|Find] the [sum|total] of {a} and {b}.",
+        "If I add {a} and {b}, what do I get?",
+        "How much do {a} and {b} make together?", "I have {a} and {b}. How much is that together?",
+        "{n} [has|had|counts] {a} {t} and [gets|buys|finds] {b} more. How many {t} [does {n} have|are there] now?",
+        "{n} [has|bought|found] {a} {t} and {m} [has|bought|found] {b}. How many {t} do they have [together|in all]?",
         "There are {a} {t} at the {p} and {b} {t} at home. How many {t} are there [in all|together|altogether]?",
         "{n} walks {a} steps before lunch and {b} steps after lunch. How many steps is that?"),
         val=("What do you get when you put {a} and {b} together?",
-             "{n} read {a} pages and then {b} pages. How many pages is that?"),
-        test=("Give me the total of {a} and {b}.",
-              "{n} picked {a} cherries and {m} picked {b}. How many cherries do they have?")),
+             "{n} sold {a} {t} and {m} sold {b}. How many is that?"),
+        test=("Can you tell me the total of {a} and {b}?",
+              "{n} counted {a} {t} and then {b} more. How many {t} is that?")),
     "-": Asks((
         "[What is|What's|How much is] {a} [-|minus] {b}?", "{a} - {b}", "{a}-{b}", "{a} - {b} = ?", "{a} minus {b}?",
-        "[Calculate|Compute|Work out] {a} [-|minus] {b}.", "[Subtract|Take] {b} from {a}.", "Take away {b} from {a}.",
-        "What is the difference of {a} and {b}?", "What is left if I take {b} from {a}?", "What is {a} less {b}?",
-        "{n} had {a} {t} and [sold|lost|gave away] {b}. How many {t} [are left|does {n} have now]?",
-        "There were {a} people at the {p} and {b} went home. How many [stayed|are still there]?",
+        "[Calculate|Compute|Work out] {a} [-|minus] {b}.", "[Subtract|Take|Please subtract] {b} from {a}.",
+        "What is the difference of {a} and {b}?", "[Give me|Find] the difference of {a} and {b}.",
+        "What is left if I take {b} [away |]from {a}?",
+        "What is {a} less {b}?", "How much is {a} when you take away {b}?",
+        "If I subtract {b} from {a}, what do I get?",
+        "{n} had {a} {t} and [sold|lost|gave away|broke] {b}. How many {t} [are left|does {n} have now]?",
+        "There were {a} people at the {p} and {b} [went home|left]. How many [stayed|are still there]?",
+        "A shop had {a} {t} and sold {b}. How many {t} are [left|still there]?",
         "A book has {a} pages. {n} has read {b} of them. How many pages are left?"),
-        val=("From {a} I remove {b}. What remains?", "{n} baked {a} buns and {b} were eaten. How many are left?"),
-        test=("How much is {a} when you take {b} off?",
-              "A shop had {a} {t}, but {b} are gone. How many {t} are there now?")),
+        val=("How much remains of {a} if I take away {b}?",
+             "{n} baked {a} buns and {b} were eaten. How many are left?"),
+        test=("Can you tell me what {a} minus {b} is?", "There were {a} {t} and {n} took {b}. How many {t} are left?")),
     "*": Asks((
         "[What is|What's|How much is] {a} [*|times|x] {b}?", "{a} * {b}", "{a}*{b}", "{a} x {b}", "{a} times {b}?",
-        "{a} * {b} = ?",
-        "[Calculate|Compute|Work out] {a} [*|times] {b}.", "[Multiply|Please multiply] {a} [by|with|and] {b}.",
-        "What is the product of {a} and {b}?", "If I multiply {a} by {b}, what do I get?",
-        "How much is {a} multiplied by {b}?",
+        "{a} * {b} = ?", "[Calculate|Compute|Work out] {a} [*|times] {b}.",
+        "[Multiply|Please multiply] {a} [by|with|and] {b}.", "Can you multiply {a} [by|and] {b}?",
+        "What is the product of {a} and {b}?", "[Give me|Find] the product of {a} and {b}.",
+        "If I multiply {a} by {b}, what do I get?",
+        "How much is {a} multiplied by {b}?", "{n} buys {a} bags of {b} {t}. How many {t} is that?",
         "There are {a} boxes with {b} {t} in each. How many {t} are there[| in all]?",
         "{n} packs {a} bags and puts {b} {t} in each bag. How many {t} is that?",
         "A room has {a} rows of {b} chairs. How many chairs are there?"),
-        val=("Tell me {a} multiplied with {b}.", "{a} farmers have {b} hens each. How many hens is that?"),
-        test=("Give me {a} times {b}.",
-              "{n} buys {a} bags of {b} {t}. How many {t} are in the bags together?")),
+        val=("Tell me {a} multiplied with {b}.", "{a} people have {b} {t} each. How many {t} is that?"),
+        test=("Can you tell me what {a} times {b} is?",
+              "{n} has {a} baskets with {b} {t} in each. How many {t} are there?")),
     "/": Asks((
         "[What is|What's|How much is] {a} [/|divided by|over] {b}?", "{a} / {b}", "{a}/{b}", "{a} / {b} = ?",
-        "{a} divided by {b}?",
         "[Calculate|Compute|Work out] {a} [/|divided by] {b}.", "[Divide|Please divide] {a} by {b}.",
         "Can you divide {a} by {b}?",
-        "Split {a} into {b} equal parts. How big is one part?", "If I divide {a} by {b}, what do I get?",
+        "{a} divided by {b}?", "Split {a} into {b} equal parts. How big is one part?",
+        "If I divide {a} by {b}, what do I get?", "Share {a} [{t} |]among {b} children. How many does each get?",
         "{a} {t} are shared equally by {b} children. How many {t} does each child get?",
         "{n} puts {a} {t} into {b} boxes, the same number in each. How many {t} are in one box?"),
-        val=("Share {a} among {b}. How much is one share?",),
-        test=("{a} {t} go into {b} equal bags. How many {t} are in a bag?", "Give me {a} divided by {b}.")),
+        val=("Give me {a} split by {b}.",),
+        test=("{a} {t} go into {b} boxes equally. How many {t} are in one box?",
+              "Can you tell me {a} divided by {b}?")),
 }
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
-OPERATOR_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+COUNTABLE = tuple(food for food in FOODS if food.endswith("s"))
 
 
 def with_tool(expression: str, sentence: str) -> list[dict]:
@@ -251,13 +285,13 @@ def with_tool(expression: str, sentence: str) -> list[dict]:
 
 
 def arithmetic(rng: random.Random, split: str) -> Item:
-    op = rng.choices(OPERATORS, (3, 3, 3, 1))[0]
+    op = rng.choices(tuple(OPERATORS), (3, 3, 3, 1))[0]
     a, b = draw_operands(rng, split, op)
     n, m = (name for name, _ in people(rng, split, 2))
-    question = say(rng, draw_form(rng, SUMS[op], split), a=a, b=b, n=n, m=m, t=rng.choice(GOODS) + "s",
-                   p=rng.choice(PLACES))
+    things = rng.choice((rng.choice(GOODS) + "s", rng.choice(COUNTABLE)))
+    question = say(rng, draw_form(rng, SUMS[op], split), a=a, b=b, n=n, m=m, t=things, p=rng.choice(PLACES))
     question = dress(rng, question) if len(question) > 14 else question
-    sentence = rng.choice(SUM_ANSWERS).format(a=a, b=b, op=op, word=OPERATOR_WORDS[op], r="{r}")
+    sentence = rng.choice(SUM_ANSWERS).format(a=a, b=b, op=op, word=OPERATORS[op], r="{r}")
     content = with_tool(f"{a}{op}{b}", sentence)
     return Item(turns(question, content), content[1]["text"], {"expression": f"{a}{op}{b}", "question": question})
 
@@ -306,8 +340,18 @@ LETTERS = Asks((
 LETTER_ANSWERS = ('The letter {l} appears in "{w}" this many times: {{r}}.', 'The number of {l}\'s in "{w}" is {{r}}.')
 
 
+def made_word(rng: random.Random) -> str:
+    """The head of one word and the tail of another, such as "marrow": never seen before, so it must be copied."""
+    pool = members(WORDS, "train", "word")
+    while True:
+        head, tail = rng.choice(pool), rng.choice(pool)
+        word = head[:rng.randrange(2, len(head))] + tail[rng.randrange(1, len(tail) - 1):]
+        if 6 <= len(word) <= 12 and split_of("word", word) == "train":
+            return word
+
+
 def letters(rng: random.Random, split: str) -> Item:
-    word = rng.choice(members(WORDS, split, "word"))
+    word = made_word(rng) if split == "train" and rng.random() < 0.4 else rng.choice(members(WORDS, split, "word"))
     letter = rng.choice(word if rng.random() < 0.85 else "abcdefghijklmnopqrstuvwxyz")
     question = dress(rng, rng.choice(expand(draw_form(rng, LETTERS, split))).format(l=letter, w=word))
     content = with_tool(f'"{word}".count("{letter}")', rng.choice(LETTER_ANSWERS).format(l=letter, w=word))
@@ -332,14 +376,17 @@ def rivals(slots: dict[str, str], slot: str, text: str, question: str) -> list[s
 
 
 def reading(rng: random.Random, split: str) -> Item:
+    """One question about a new story; in train up to three, one after the other."""
     plot, slots = draw_plot(rng, split), cast(rng, split)
-    form, slot, reply = rng.choice(plot.asks)
-    story, question = tell(rng, plot, slots), say(rng, form, **slots)
+    story = tell(rng, plot, slots)
     if rng.random() < 0.3:
         story = say(rng, rng.choice(ASIDES)) + " " + story
-    prompt = rng.choice(READING_FRAMES).format(story=story, question=question)
-    return Item(turns(prompt, capital(say(rng, reply, **slots))), slots[slot],
-                {"rivals": rivals(slots, slot, story, question), "question": prompt})
+    conversation = []
+    for form, slot, reply in rng.sample(plot.asks, 1 if split != "train" else rng.choice((1, 2, 3))):
+        question = say(rng, form, **slots)
+        prompt = question if conversation else rng.choice(READING_FRAMES).format(story=story, question=question)
+        conversation += turns(prompt, capital(say(rng, reply, **slots)))
+    return Item(conversation, slots[slot], {"rivals": rivals(slots, slot, story, question), "question": prompt})
 
 
 # -----------------------------------------------------------------------------
@@ -599,13 +646,28 @@ def unknown(rng: random.Random, split: str) -> Item:
 
 
 # -----------------------------------------------------------------------------
+# Repeating: not measured, but copying is what arithmetic, letters, reading and memory are made of
+
+REPEATS = ("[Repeat|Say|Write] after me: {x}", "[Please repeat|Repeat|Say|Write|Copy] this: {x}", "Please say {x}",
+           "Say {x}",
+           "Can you [say|repeat|write] {x}?")
+
+
+def repeat(rng: random.Random) -> list[dict]:
+    makers = (lambda: made_name(rng, "train"), lambda: people(rng, "train", 1)[0][0], lambda: made_word(rng),
+              lambda: str(rng.randrange(1000)), lambda: f'"{made_word(rng)}"')
+    text = rng.choice((" ", ", ", " and ")).join(rng.choice(makers)() for _ in range(rng.choice((1, 2, 3, 4))))
+    return turns(say(rng, rng.choice(REPEATS), x=text), text)
+
+
+# -----------------------------------------------------------------------------
 # The mixture
 
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown}
 WEIGHTS = {"facts": 19, "identity": 11, "arithmetic": 21, "letters": 9, "reading": 12, "memory": 9, "story": 5,
            "unknown": 8}
-TRAIN_ONLY = {"smalltalk": 2, "mixed": 6}
+TRAIN_ONLY = {"smalltalk": 2, "repeat": 6, "mixed": 6}
 
 
 def item(skill: str, split: str, index: int, seed: int = 0) -> Item:
@@ -630,6 +692,8 @@ def conversation(split: str, index: int, seed: int, skills: tuple[str, ...]) -> 
     skill = rng.choices(skills, [(WEIGHTS | TRAIN_ONLY)[name] for name in skills])[0]
     if skill == "smalltalk":
         messages = sum((small_talk(rng) for _ in range(rng.choice((1, 1, 2, 3)))), [])
+    elif skill == "repeat":
+        messages = repeat(rng)
     else:
         messages = mixed(rng) if skill == "mixed" else MAKERS[skill](rng, split).conversation
     return {"messages": messages, "id": f"{split}-{seed}-{index}", "source": f"tinyworld/{skill}"}

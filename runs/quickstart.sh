@@ -102,8 +102,8 @@ read_flags() {
             --data | --chats | --dtype) [ $# -gt 1 ] || stop "$1 needs a value; see --help" ;;
         esac
         case "$1" in
-            --data) TEXT="$(existing "$1" "$2")"; OWN="$OWN $1 $2"; shift ;;
-            --chats) CHATS="$(existing "$1" "$2")"; OWN="$OWN $1 $2"; shift ;;
+            --data) TEXT="$(existing "$1" "$2")"; OWN="$OWN $1 $(printf %q "$2")"; shift ;;
+            --chats) CHATS="$(existing "$1" "$2")"; OWN="$OWN $1 $(printf %q "$2")"; shift ;;
             --dtype) DTYPE="$2"; shift ;;
             --fresh) FRESH=1 ;;
             --smoke) SMOKE=" (smoke)" ;;
@@ -160,7 +160,7 @@ stage() {
         return
     fi
     NUM_RUN=$((NUM_RUN + 1))
-    say "" "[$NUM_STAGES] $headline" "    python -m $*"
+    say "" "[$NUM_STAGES] $headline" "    python -m$(printf ' %q' "$@")"
     .venv/bin/python -m "$@" > /dev/null || status=$? # the record on stdout is on disk too
     if [ $status != 0 ]; then
         say "[$NUM_STAGES] stopped with exit code $status${SMOKE:-; the same command goes on from here}"

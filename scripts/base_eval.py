@@ -12,7 +12,7 @@ from nanochat.dataset import resolve_shards
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import write_json
 from nanochat.loss_eval import byte_baselines, evaluate_bpb, first_tokens
-from nanochat.run import STAGES, Run, new_record, peak_rss_bytes
+from nanochat.run import STAGES, Run, new_record, peak_rss_bytes, process_seconds
 
 
 def build_parser():
@@ -54,12 +54,12 @@ def main(args):
     for sample in samples:
         print0(f"    {sample!r}")
     result = {"val_bpb": bpb, "bytes": len(text), **baselines, "samples": samples, "step": info["step"],
-              "weights_sha256": info["weights_sha256"], "data": shards.fingerprint}
+              "weights_sha256": info["weights_sha256"], "data": shards.fingerprint, "seconds": process_seconds()}
     run = Run(info["source"], info["tag"])
     if rank == 0:
         write_json(run.dir / "base_eval.json", result)
     return new_record("base_eval", run.stage, run.tag, status="finished", final_step=info["step"], val_bpb=bpb,
-                      weights_sha256=info["weights_sha256"], total_sec=run.seconds(), seed=args.seed,
+                      weights_sha256=info["weights_sha256"], total_sec=process_seconds(), seed=args.seed,
                       device=device_name(device), dtype=dtype_name(dtype), checkpoint=info["checkpoint"],
                       peak_rss_bytes=peak_rss_bytes(), **baselines)
 

@@ -18,7 +18,7 @@ from nanochat.dataset import resolve_shards
 from nanochat.files import require_free_space
 from nanochat.gpt import count
 from nanochat.loss_eval import evaluate_bpb
-from nanochat.run import Run, add_run_flags, peak_rss_bytes, run_config
+from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
 from nanochat.scaling import plan
 from nanochat.schedules import lr_multiplier, muon_momentum
 from nanochat.tokenizer import Tokenizer
@@ -158,7 +158,7 @@ def main(args):
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
 
-    return run.finish("base_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=run.seconds(), seed=args.seed,
+    return run.finish("base_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(), seed=args.seed,
                       device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
                       weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(), num_params=count(config)["total"])
 

@@ -161,9 +161,10 @@ def answer_once(engine, tokenizer, params: SamplingParams, args, info: dict) -> 
         raise SystemExit(1 if answer.error else INTERRUPTED)
     if not args.json:
         return None
-    return new_record("chat_cli", info["source"], info["tag"], status="finished", final_step=info["step"], seed=args.seed,
-                      checkpoint=info["checkpoint"], weights_sha256=info["weights_sha256"], prompt=args.prompt,
-                      answer=answer.text, parts=answer.parts, finish_reason=answer.finish_reason, **answer.timings())
+    return new_record("chat_cli", info["source"], info["tag"], status="finished", final_step=info["step"],
+                      seed=args.seed, checkpoint=info["checkpoint"], weights_sha256=info["weights_sha256"],
+                      prompt=args.prompt, answer=answer.text, parts=answer.parts, finish_reason=answer.finish_reason,
+                      **answer.timings())
 
 
 def chat(args, params: SamplingParams) -> dict | None:
@@ -180,8 +181,8 @@ def chat(args, params: SamplingParams) -> dict | None:
 def main(args):
     if args.json and args.prompt is None:
         raise UserError("--json prints the record of one answer: give the question with -p")
-    params = SamplingParams(max_tokens=args.max_tokens, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p,
-                            seed=args.seed)
+    params = SamplingParams(max_tokens=args.max_tokens, temperature=args.temperature, top_k=args.top_k,
+                            top_p=args.top_p, seed=args.seed)
     use_utf8()
     try:
         return chat(args, params)

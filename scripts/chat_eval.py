@@ -15,7 +15,7 @@ from nanochat.checkpoint import find_step, weights_sha256
 from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, print0
 from nanochat.engine import load_chat_engine
 from nanochat.files import read_json, write_json
-from nanochat.run import STAGES, new_record, peak_rss_bytes
+from nanochat.run import STAGES, new_record, peak_rss_bytes, process_seconds
 from nanochat.task_eval import TaskResult, evaluate_task
 from nanochat.tinyworld_chats import SKILLS
 from tasks.tinyworld import TinyWorld
@@ -96,7 +96,7 @@ def evaluate(engine, skills: list[str], split: str, max_items: int) -> dict:
         if result.num_failed_grades:
             print0(f"    the grader failed on {result.num_failed_grades} of them, counted as wrong")
         samples += choose_samples(skill, result)
-    return {"skills": scores, "samples": samples, "seconds": time.monotonic() - start}
+    return {"skills": scores, "samples": samples, "seconds": process_seconds()}
 
 
 def print_skill(skill: str, accuracy: float, n: int, ci95, note: str = ""):

@@ -18,7 +18,7 @@ from nanochat.engine import Engine, SamplingParams
 from nanochat.files import require_free_space
 from nanochat.packing import collate, pack_greedily
 from nanochat.policy import policy_sequences
-from nanochat.run import Run, add_run_flags, peak_rss_bytes, run_config
+from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
@@ -155,7 +155,7 @@ def main(args):
         print_step(meter, metrics, every=1)
         print0(f"    mean reward {reward / num_answers:.3f}")
 
-    return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=run.seconds(), seed=args.seed,
+    return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(), seed=args.seed,
                       device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
                       weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(), mean_reward=reward_sum / last, accuracy=accuracy)
 

@@ -18,7 +18,7 @@ from nanochat.files import require_free_space
 from nanochat.gpt import count
 from nanochat.loss_eval import evaluate_chat_loss
 from nanochat.packing import build_chat_loader, collate, pack_greedily, rows_per_epoch
-from nanochat.run import Run, add_run_flags, peak_rss_bytes, run_config
+from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
@@ -140,7 +140,7 @@ def main(args):
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
 
-    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=run.seconds(), seed=args.seed,
+    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=process_seconds(), seed=args.seed,
                       device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
                       weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
 

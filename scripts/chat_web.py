@@ -24,7 +24,8 @@ GRACE_SEC = 3  # for open connections when the server is told to stop
 
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)")
+    parser.add_argument("--host", default="127.0.0.1",
+                        help="address to listen on (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default 8000)")
     parser.add_argument("--source", choices=STAGES, help="stage of the model (default: rl, else sft, else mid)")
     parser.add_argument("--model-tag", help="name of the model (default: the newest)")
@@ -35,13 +36,14 @@ def build_parser():
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Taken before the model loads, so that nobody waits for a model only to find the port in use."""
+    """A listening socket, taken before the model loads: nobody should wait for that only to find the port in use."""
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: choose one from 1 to 65535, or 0 for any free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(host or "?", port, type=socket.SOCK_STREAM)[0]
     except (OSError, ValueError):  # ValueError: a label too long, a null byte
-        raise UserError(f"--host {host[:100]!r}: no such address; use 127.0.0.1, or 0.0.0.0 for all of this machine's") from None
+        raise UserError(f"--host {host[:100]!r}: no such address; use 127.0.0.1, "
+                        "or 0.0.0.0 for all of this machine's") from None
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just in use may be taken again
@@ -58,8 +60,8 @@ def own_names(host: str, sock: socket.socket, api_key: str | None) -> frozenset 
     if ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
         return frozenset({host.lower()})
     if not api_key:
-        raise UserError(f"--host {host} is open to other machines: set NANOCHAT_API_KEY to a secret that their requests "
-                        "must carry, or use --host 127.0.0.1")
+        raise UserError(f"--host {host} is open to other machines: set NANOCHAT_API_KEY to a secret that their "
+                        "requests must carry, or use --host 127.0.0.1")
     return None
 
 
@@ -68,7 +70,7 @@ def url_of(host: str, sock: socket.socket) -> str:
 
 
 def serve(app, engine, sock: socket.socket):
-    """Until SIGINT or SIGTERM. Stopping ends the engine first: open streams then end by themselves, with an error event."""
+    """Until SIGINT or SIGTERM. Stopping ends the engine first: then open streams end by themselves, with an error."""
     import uvicorn
 
     class Server(uvicorn.Server):

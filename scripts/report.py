@@ -7,7 +7,6 @@ The page is one file without requests or scripts; open it in a browser or send i
 """
 
 import argparse
-import time
 from datetime import datetime, timezone
 
 from nanochat.charts import format_duration
@@ -15,7 +14,7 @@ from nanochat.common import base_dir, command, print0
 from nanochat.files import atomic_write, write_json
 from nanochat.report import gather
 from nanochat.report_page import render
-from nanochat.run import new_record
+from nanochat.run import new_record, process_seconds
 
 
 def build_parser():
@@ -26,7 +25,6 @@ def build_parser():
 
 @command
 def main(args):
-    started = time.monotonic()
     card = gather(args.model_tag, datetime.now(timezone.utc).isoformat(timespec="seconds"))
     folder = base_dir() / "report"
     atomic_write(folder / "index.html", render(card))
@@ -35,7 +33,7 @@ def main(args):
     for line in missing:
         print0(line)
     print0(f"{tag}: {format_duration(total_sec)} over {', '.join(card.report['stages'])}\nopen {folder / 'index.html'}")
-    return new_record("report", None, tag, status="finished", total_sec=time.monotonic() - started,
+    return new_record("report", None, tag, status="finished", total_sec=process_seconds(),
                       report=str(folder / "report.json"), page=str(folder / "index.html"))
 
 

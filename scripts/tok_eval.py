@@ -11,12 +11,11 @@ import argparse
 import base64
 import binascii
 import itertools
-import time
 from pathlib import Path
 
 from nanochat.common import UserError, command, print0, tokenizer_path
 from nanochat.dataset import read_documents
-from nanochat.run import new_record
+from nanochat.run import new_record, process_seconds
 from nanochat.tokenizer import Tokenizer
 
 MAX_DOCUMENTS = 10_000  # of --data: enough for two digits
@@ -84,7 +83,6 @@ def measure(tokenizer: Tokenizer, texts: list[str]) -> int:
 
 @command
 def main(args):
-    started = time.monotonic()
     tokenizers = {"ours": Tokenizer.load(tokenizer_path())}
     if args.ranks_dir:
         tokenizers |= {name: load_ranks(Path(args.ranks_dir) / file, pattern)
@@ -101,7 +99,7 @@ def main(args):
         results[name] = {"bytes": num_bytes, "tokens": tokens}
         print0(f"{name:15} {num_bytes:12,}" + "".join(f"{num_bytes / n:8.2f}" for n in tokens.values()))
     ours = tokenizers["ours"]
-    return new_record("tok_eval", "tokenizer", None, status="finished", total_sec=time.monotonic() - started,
+    return new_record("tok_eval", "tokenizer", None, status="finished", total_sec=process_seconds(),
                       vocab_size=ours.vocab_size, fingerprint=ours.fingerprint, texts=results)
 
 

@@ -6,11 +6,10 @@ Training does the same by itself the first time it meets a text. `path` in the r
 """
 
 import argparse
-import time
 
 from nanochat.common import command, print0, tokenizer_path
 from nanochat.dataset import resolve_shards
-from nanochat.run import new_record
+from nanochat.run import new_record, process_seconds
 from nanochat.tokenizer import Tokenizer
 
 
@@ -24,13 +23,12 @@ def build_parser():
 
 @command
 def main(args):
-    started = time.monotonic()
     shards = resolve_shards(args.data, args.val_data, Tokenizer.load(tokenizer_path()), out_dir=args.out)
     for name, split in (("train", shards.train), ("val", shards.val)):
         print0(f"{name:5} {split.num_documents:12,} documents {split.num_tokens:15,} tokens "
                f"{split.text_bytes / split.num_tokens:6.2f} bytes per token")
     print0(shards.folder)
-    return new_record("tok_shards", "tokenizer", None, status="finished", total_sec=time.monotonic() - started,
+    return new_record("tok_shards", "tokenizer", None, status="finished", total_sec=process_seconds(),
                       tokens=shards.train.num_tokens, val_tokens=shards.val.num_tokens, path=str(shards.folder),
                       fingerprint=shards.fingerprint, tokenizer_fingerprint=shards.tokenizer_fingerprint)
 

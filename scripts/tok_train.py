@@ -11,13 +11,12 @@ so a new tokenizer does not touch them.
 import argparse
 import itertools
 import sys
-import time
 
 from nanochat.common import UserError, command, print0, tokenizer_path
 from nanochat.conversation import read_chats, visible_text
 from nanochat.dataset import find_text
 from nanochat.files import write_json
-from nanochat.run import new_record
+from nanochat.run import new_record, process_seconds
 from nanochat.tokenizer import MIN_VOCAB_SIZE, Tokenizer
 
 SMALL_VOCAB_SIZE = 4096      # on a CPU at depth 4 the head of a 32,768 vocabulary is most of the work
@@ -84,7 +83,6 @@ class CappedTexts:
 @command
 def main(args):
     check_flags(args)
-    started = time.monotonic()
 
     # -----------------------------------------------------------------------------
     # The text; chats come first, so that --max-chars cannot leave them out
@@ -105,7 +103,7 @@ def main(args):
         print0(f"the text ran out of pairs to merge: {tokenizer.vocab_size:,} ids instead of {vocab_size:,}")
     tokenizer.save(tokenizer_path())
     print0(f"tokenizer of {tokenizer.vocab_size:,} ids from {texts.num_bytes / 1e6:.1f} MB of text: {tokenizer_path()}")
-    record = new_record("tok_train", "tokenizer", None, status="finished", total_sec=time.monotonic() - started,
+    record = new_record("tok_train", "tokenizer", None, status="finished", total_sec=process_seconds(),
                         vocab_size=tokenizer.vocab_size, text_bytes=texts.num_bytes, fingerprint=tokenizer.fingerprint,
                         data_fingerprint=source.fingerprint, path=str(tokenizer_path()), argv=sys.argv)
     write_json(tokenizer_path().with_name("result.json"), record)

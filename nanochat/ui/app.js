@@ -4,8 +4,8 @@
 import { readEvents } from "./sse.js";
 import { renderMarkdown } from "./markdown.js";
 
-const SUGGESTIONS = ["What is 417 + 286?", "How many r are in strawberry?", "Tell me a story about a fox who finds a key.",
-  "Who are you?"];
+const SUGGESTIONS = ["What is 417 + 286?", "How many r are in strawberry?",
+  "Tell me a story about a fox who finds a key.", "Who are you?"];
 const CHAT_PREFIX = "nanochat.chat.";
 const $ = (id) => document.getElementById(id);
 
@@ -59,7 +59,8 @@ let toastTimer = 0;
 function toast(text, action, onclick) {
   clearTimeout(toastTimer);
   const hide = () => ($("toast").hidden = true);
-  const button = action && el("button", { className: "plain", textContent: action, onclick: () => (hide(), onclick()) });
+  const act = () => (hide(), onclick());
+  const button = action && el("button", { className: "plain", textContent: action, onclick: act });
   $("toast").replaceChildren(text, ...(button ? [button] : []));
   $("toast").hidden = false;
   toastTimer = setTimeout(hide, 7000);
@@ -84,7 +85,8 @@ const isMessage = (message) =>
   (message?.role === "user" && typeof message.content === "string") ||
   (message?.role === "assistant" && Array.isArray(message.parts) && message.parts.every(isPart));
 const isChat = (chat) =>
-  typeof chat?.id === "string" && typeof chat.title === "string" && Array.isArray(chat.messages) && chat.messages.every(isMessage);
+  typeof chat?.id === "string" && typeof chat.title === "string" &&
+  Array.isArray(chat.messages) && chat.messages.every(isMessage);
 
 function loadChats() {
   const kept = [...running.keys()].map((id) => [id, chats.get(id)]);
@@ -136,7 +138,8 @@ function openChat(chat) {
 function renderList() {
   const sorted = [...chats.values()].sort((a, b) => b.updated - a.updated);
   $("chat-list").replaceChildren(...sorted.map((chat) => {
-    const open = el("button", { className: "chat", title: chat.title, onclick: () => openChat(chat) }, el("span", {}, chat.title));
+    const props = { className: "chat", title: chat.title, onclick: () => openChat(chat) };
+    const open = el("button", props, el("span", {}, chat.title));
     if (chat === current) open.setAttribute("aria-current", "true");
     if (running.has(chat.id)) open.append(el("span", { className: "pulse", "aria-label": "answering", role: "img" }));
     return el("li", {}, open, iconButton("close", `Delete chat: ${chat.title}`, () => deleteChat(chat)));
@@ -267,7 +270,8 @@ async function loadModel() {
   const { num_params, step } = model.nanochat;
   const size = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 }).format(num_params);
   $("model-name").textContent = model.id;
-  $("empty-text").textContent = `${size} parameters · step ${step.toLocaleString("en")} · remembers ${model.max_model_len.toLocaleString("en")} tokens`;
+  const [steps, memory] = [step, model.max_model_len].map((number) => number.toLocaleString("en"));
+  $("empty-text").textContent = `${size} parameters\u00a0· step ${steps}\u00a0· remembers ${memory} tokens`;
   showSettings();
 }
 
@@ -279,7 +283,8 @@ const lookForModel = () => loadModel().catch((error) => {
 /** What the server gets of a chat; answers that failed before their first word are left out. */
 const toHistory = (chat) => chat.messages
   .filter((message) => message.role === "user" || message.parts.length)
-  .map((message) => message.role === "user" ? message : { role: "assistant", content: visibleText(message), parts: message.parts });
+  .map((message) => message.role === "user" ? { role: "user", content: message.content }
+    : { role: "assistant", content: visibleText(message), parts: message.parts });
 
 function send(text) {
   if (!text.trim() || running.has(current.id)) return;
@@ -370,7 +375,8 @@ function addParts(parts, pieces) {
 /** One announcement per answer, for those who listen to the page instead of looking at it. */
 function announce(message) {
   if (message.error) return; // shown as an alert, which is announced by itself
-  const said = [...views.get(message).body.childNodes].map((node) => (node.ariaLabel ? `${node.ariaLabel}: ` : "") + node.textContent.trim());
+  const say = (node) => (node.ariaLabel ? `${node.ariaLabel}: ` : "") + node.textContent.trim();
+  const said = [...views.get(message).body.childNodes].map(say);
   $("announcer").textContent = `Answer: ${said.join(" ")}`;
 }
 
@@ -402,7 +408,8 @@ function showSettings() {
 function changeSetting(name) {
   const value = $(name).valueAsNumber;
   if (!model || !isSetting(name, value)) return;
-  save("nanochat.settings", { ...load("nanochat.settings", {}), [name]: name === "max_tokens" ? Math.round(value) : value });
+  const kept = name === "max_tokens" ? Math.round(value) : value;
+  save("nanochat.settings", { ...load("nanochat.settings", {}), [name]: kept });
   if ($(`${name}-value`)) $(`${name}-value`).textContent = value.toFixed(2);
 }
 
@@ -518,7 +525,8 @@ window.addEventListener("storage", (event) => {
   else renderList();
 });
 
-$("suggestions").append(...SUGGESTIONS.map((text) => el("li", {}, el("button", { className: "chip", textContent: text, onclick: () => send(text) }))));
+$("suggestions").append(...SUGGESTIONS.map((text) =>
+  el("li", {}, el("button", { className: "chip", textContent: text, onclick: () => send(text) }))));
 showTheme();
 syncSidebar();
 loadChats();

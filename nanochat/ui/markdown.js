@@ -59,7 +59,8 @@ export function parseInline(text, depth = 0) {
     if (plain) spans.push(plain);
     plain = "";
     const inside = text.slice(span.start, span.end);
-    spans.push(span.tag === "code" ? { tag: "code", text: inside } : { tag: span.tag, children: parseInline(inside, depth + 1) });
+    const content = span.tag === "code" ? { text: inside } : { children: parseInline(inside, depth + 1) };
+    spans.push({ tag: span.tag, ...content });
     i = span.end + span.mark.length;
   }
   return plain ? [...spans, plain] : spans;
@@ -73,14 +74,14 @@ function spanAt(text, i, isHopeless) {
   if (!isOpen || isHopeless[mark]) return null;
   for (let end = text.indexOf(mark, start + 1); end !== -1; end = text.indexOf(mark, end + 1)) {
     const after = text[end + mark.length] ?? "";
-    const isClose = mark[0] === "`" ? after !== "`" : /\S/.test(text[end - 1]) && !IS_WORD.test(after) && after !== mark[0];
+    const isClose = after !== mark[0] && (mark[0] === "`" || (/\S/.test(text[end - 1]) && !IS_WORD.test(after)));
     if (isClose) return { tag: mark[0] === "`" ? "code" : mark.length === 2 ? "strong" : "em", mark, start, end };
   }
   isHopeless[mark] = true;
   return null;
 }
 
-/** Shows `text` in `node`. Blocks that did not change since the last call keep their nodes (and a selection in them). */
+/** Shows `text` in `node`. Blocks that did not change since the last call keep their nodes, and a selection in them. */
 export function renderMarkdown(node, text) {
   const blocks = parseBlocks(text);
   const keys = blocks.map((block) => JSON.stringify(block));
@@ -100,7 +101,7 @@ function buildBlock(block) {
   };
   const inline = (text) => parseInline(text).map(buildSpan);
   const buildSpan = (span) =>
-    typeof span === "string" ? span : build(span.tag, ...(span.text !== undefined ? [span.text] : span.children.map(buildSpan)));
+    typeof span === "string" ? span : build(span.tag, ...(span.children?.map(buildSpan) ?? [span.text]));
   if (block.type === "code") return build("pre", build("code", block.text));
   if (block.type === "h") return build("h3", ...inline(block.text));
   if (block.type === "p") return build("p", ...inline(block.text));
