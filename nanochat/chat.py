@@ -4,6 +4,7 @@ It knows conversations and the engine's deltas, and nothing of terminals or HTTP
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nanochat.conversation import fit_context, render_prompt, visible_text
@@ -39,8 +40,8 @@ def closed_parts(parts: list[dict]) -> list[dict]:
 
 @dataclass
 class Answer:
-    """The deltas of one request, gathered. `clock` starts when the answer is asked for."""
-    clock: object = time.perf_counter
+    """The deltas of one request, gathered. Made when the answer is asked for: that is when its time starts."""
+    clock: Callable[[], float] = time.perf_counter  # seconds
     parts: list[dict] = field(default_factory=list)
     num_tokens: int = 0
     finish_reason: str | None = None

@@ -21,6 +21,7 @@ LOGIT_SOFTCAP = 15.0      # modded-nanogpt: 30 -> 15 was worth 4.8% of the time 
 ROPE_BASE = 10_000.0
 VOCAB_MULTIPLE = 64       # rows of embedding and head are padded to this for aligned matmuls
 MLP_RATIO = 4
+QK_SCALE = 1.2            # sharper attention than unit queries and keys allow; upstream's value
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Block(nn.Module):
 
     def attend(self, x, cos, sin, doc_ids, cache):
         q, k, v = (linear(x).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
-        q, k = norm(rotate(q, cos, sin)), norm(rotate(k, cos, sin))
+        q, k = (QK_SCALE * norm(rotate(x, cos, sin)) for x in (q, k))
         if cache is None:
             y = attention(q, k, v, window=self.window, doc_ids=doc_ids)
         else:

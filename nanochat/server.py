@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from nanochat import api
 from nanochat.api import ApiError
@@ -92,8 +93,6 @@ def create_app(engine, tokenizer, info: dict, *, max_pending: int = 9,
             if body.stream:
                 return await start_stream(job, answer, reply)
             return await whole_answer(job, answer, reply)
-        except ClientGone:
-            return Response(status_code=499)  # nobody reads it
         finally:
             if job is None:
                 slots.give_back()
@@ -339,6 +338,11 @@ def add_error_handlers(app: FastAPI):
     @app.exception_handler(ApiError)
     async def on_api_error(request: Request, error: ApiError):
         return error_response(error)
+
+    @app.exception_handler(ClientGone)
+    @app.exception_handler(ClientDisconnect)
+    async def on_client_gone(request: Request, error: Exception):
+        return Response(status_code=499)  # nobody reads it
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException):

@@ -451,7 +451,7 @@ def tell(rng: random.Random, plot: Plot, slots: dict[str, str]) -> str:
 
 EVENTS = {  # verb in a wish: what is told, a happy turn, a sad turn
     "finds": ("[One {w} morning|One {w} day] the {h} found a {t} "
-              "[under a tree|behind a stone|in the tall grass].",
+              "[under a tree|behind a fence|in the tall grass].",
               "The {h} [showed it to|shared it with] the {k}, and they [took turns|used it together] every day.",
               "[But then|That night] a storm came and blew the {t} away."),
     "loses": ("[One {w} day|One {w} afternoon] the {h} lost a {t}. "

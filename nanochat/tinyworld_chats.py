@@ -13,12 +13,9 @@ from typing import Iterator
 
 from nanochat.calculator import calculate
 from nanochat.tinyworld import (
-    COLOURS, DAYS, EVENTS, FACTS, FLOWERS, FOODS, GOODS, HEROES, HOBBIES, JOBS, OPERATORS, PETS, PLACES, SPLITS,
-    TREASURES,
-    NOVEL_SHARE, Asks, answer_fact, bare, capital, cast, draw_operands, draw_plot, draw_wish, expand, fact_questions,
-    made_name,
-    members,
-    people, say, split_of, tell, tell_tale, with_articles)
+    COLOURS, DAYS, FACTS, FLOWERS, FOODS, GOODS, HEROES, HOBBIES, JOBS, NOVEL_SHARE, OPERATORS, PETS, PLACES, SPLITS,
+    TREASURES, Asks, answer_fact, bare, capital, cast, draw_operands, draw_plot, draw_wish, expand, fact_questions,
+    made_name, members, people, say, split_of, tell, tell_tale, with_articles)
 
 SKILLS = ("facts", "identity", "arithmetic", "letters", "reading", "memory", "story", "unknown")
 

@@ -1,5 +1,6 @@
 """The wire format without HTTP. The outside truth is the official client's own types, and what clients really send."""
 
+import copy
 import json
 import random
 
@@ -129,7 +130,7 @@ def test_no_json_value_anywhere_gets_past_as_anything_but_a_refusal():
                 if not isinstance(place[key], (dict, list)) or not place[key] or rng.random() < 0.3:
                     break
                 place = place[key]
-            place[key] = rng.choice(values)
+            place[key] = copy.deepcopy(rng.choice(values))
         try:
             parsed = api.parse_chat_request(json.dumps(request).encode())
             api.to_messages(parsed), api.to_params(parsed, 512)

@@ -1,6 +1,7 @@
 """The HTTP edge over a scripted engine: exact bytes, every status, and clients that come and go."""
 
 import json
+import logging
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -306,6 +307,20 @@ def test_a_body_that_is_announced_too_large_is_not_waited_for():
             sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                          b"content-length: 5000000000\r\n\r\n{")
             assert sock.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error_of_ours(caplog):
+    log = logging.getLogger("uvicorn.error")
+    with serving(FakeEngine(ANSWER)) as url, httpx.Client(base_url=url) as client:
+        log.setLevel("ERROR")
+        log.addHandler(caplog.handler)
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as sock:
+            sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                         b"content-length: 50\r\n\r\n{")
+        for _ in range(3):  # the connection that was closed first is handled first
+            assert client.get("/health").json()["in_flight"] == 0
+    log.removeHandler(caplog.handler)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:99", "LOCALHOST", "[::1]:8000",

@@ -1,7 +1,6 @@
 """The embedded world: the same everywhere, honest about what it holds out, graded strictly."""
 
 import calendar
-import hashlib
 import json
 import os
 import random
@@ -15,9 +14,8 @@ import pytest
 from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import (BOYS, FACTS, GIRLS, SPLITS, documents, expand, fact_questions, fact_sentences,
-                                made_name,
-                                say, split_of, with_articles)
-from nanochat.tinyworld_chats import CLOSERS, IDENTITY, OPENERS, SKILLS, conversations, identity_questions, item
+                                made_name, split_of, with_articles)
+from nanochat.tinyworld_chats import CLOSERS, IDENTITY, OPENERS, SKILLS, conversations, identity_questions
 from nanochat.tinyworld_grade import grade
 from tasks.tinyworld import TinyWorld
 

@@ -334,6 +334,19 @@ def test_storage_that_others_wrote_does_not_break_the_page(page):
     assert page.text(".turn.assistant .text") == "Hello there, é🦊."
 
 
+@pytest.mark.parametrize("num_turns, length", [(601, 5), (40, 10_000)])
+def test_a_chat_of_any_length_goes_on(page, engine, num_turns, length):
+    """The API takes 500 messages and 200,000 characters; the page must not run into that."""
+    messages = [{"role": "user", "content": "u" * length} if i % 2 == 0 else
+                {"role": "assistant", "parts": [{"type": "text", "text": "a" * length}]} for i in range(num_turns)]
+    chat = {"id": "z", "title": "long", "updated": 1, "messages": messages}
+    page.js("localStorage.setItem('nanochat.chat.z', arguments[0])", json.dumps(chat))
+    page.open()
+    page.click(".chat")
+    page.ask("Hi")
+    assert page.text(".turn:last-child .text") == "Hello there, é🦊."
+
+
 # -----------------------------------------------------------------------------
 # Text stays text
 
@@ -450,7 +463,8 @@ def test_nothing_sticks_out_of_a_phone_and_the_list_is_a_drawer(page, width, hei
     page.open()
     page.ask("x" * 300)
     page.ask("What is 417 + 286?")
-    wide = page.js("const isWide = (node) => !node.closest('pre') && node.getBoundingClientRect().right > innerWidth + 1;"
+    wide = page.js("const right = (node) => node.getBoundingClientRect().right;"
+                   "const isWide = (node) => !node.closest('pre') && right(node) > innerWidth + 1;"
                    "return [...document.querySelectorAll('main, main *')].filter(isWide)"
                    ".map((node) => node.outerHTML.slice(0, 80))")
     assert wide == [] and page.js("return document.documentElement.scrollWidth <= innerWidth")

@@ -6,6 +6,8 @@ import { renderMarkdown } from "./markdown.js";
 
 const SUGGESTIONS = ["What is 417 + 286?", "How many r are in strawberry?",
   "Tell me a story about a fox who finds a key.", "Who are you?"];
+const MAX_SENT_MESSAGES = 400; // below the limits of the API, 500 and 200,000
+const MAX_SENT_CHARS = 150_000;
 const CHAT_PREFIX = "nanochat.chat.";
 const $ = (id) => document.getElementById(id);
 
@@ -280,11 +282,18 @@ const lookForModel = () => loadModel().catch((error) => {
   toast(inWords(error));
 });
 
-/** What the server gets of a chat; answers that failed before their first word are left out. */
-const toHistory = (chat) => chat.messages
-  .filter((message) => message.role === "user" || message.parts.length)
-  .map((message) => message.role === "user" ? { role: "user", content: message.content }
-    : { role: "assistant", content: visibleText(message), parts: message.parts });
+/** What the server gets of a chat: its end, as much as a request may hold (the server drops what the model cannot
+ *  remember). Answers that failed before their first word are left out. */
+function toHistory(chat) {
+  const recent = chat.messages
+    .filter((message) => message.role === "user" || message.parts.length)
+    .map((message) => message.role === "user" ? { role: "user", content: message.content }
+      : { role: "assistant", content: visibleText(message), parts: message.parts })
+    .slice(-MAX_SENT_MESSAGES);
+  const isTooMuch = () => recent[0].role === "assistant" || JSON.stringify(recent).length > MAX_SENT_CHARS;
+  while (recent.length > 1 && isTooMuch()) recent.shift();
+  return recent;
+}
 
 function send(text) {
   if (!text.trim() || running.has(current.id)) return;
@@ -346,6 +355,7 @@ async function receive(message, messages, signal) {
   let isDrawn = true;
   const draw = () => {
     isDrawn = true;
+    if (message.state !== "live") return; // the end is drawn by `ask`; the buttons under it must not be replaced again
     paint(message);
     follow();
   };
