@@ -21,37 +21,45 @@ class ChatData(NamedTuple):
 def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tokens: int, seed: int,
                    num_generated: int) -> ChatData:
     """data None is the embedded world, num_generated conversations of it; validation is val_data, else 1% of the
-    conversations by hash."""
-    train, val = _conversations(data, val_data, seed, num_generated)
-    turn_end = tokenizer.special["<|assistant_end|>"]
-    fitted = []
-    for name, conversations in (("training", train), ("validation", val)):
-        result = fit_sequences((Sequence(*render(tokenizer, chat)) for chat in conversations), max_tokens, turn_end)
-        if not result.sequences:
-            raise UserError(f"{data or val_data}: no {name} conversation has an assistant turn that fits {max_tokens} "
-                            "tokens; give more data or a longer --max-seq-len")
-        if result.num_cut or result.num_dropped:
-            print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} cut to {max_tokens} tokens, "
-                   f"{result.num_dropped:,} dropped because no assistant turn fits")
-        fitted.append(result.sequences)
-    return ChatData(*fitted, fingerprint_sequences(*fitted))
-
-
-def _conversations(data: str | None, val_data: str | None, seed: int, num_generated: int):
-    if data is None and val_data is None:
-        from nanochat.tinyworld_chats import conversations
-        return conversations("train", num_generated, seed), conversations("val", NUM_VAL, 0)
-    if data is None:
+    conversations that fit, by hash."""
+    if data is None and val_data is not None:
         raise UserError("--val-data without --data: give the training conversations too")
-    chats = list(read_chats(data))
-    if val_data is not None:
-        return chats, list(read_chats(val_data))
-    hashes = [hashlib.sha256(repr(chat["messages"]).encode("utf-8", "surrogatepass")).digest() for chat in chats]
+
+    def fit(conversations, name):
+        return _fit(conversations, name, tokenizer, max_tokens)
+    if data is None:
+        from nanochat.tinyworld_chats import conversations
+        train = fit(conversations("train", num_generated, seed), "the embedded world")
+        val = fit(conversations("val", NUM_VAL, 0), "the embedded world")
+    elif val_data is not None:
+        train, val = fit(read_chats(data), data), fit(read_chats(val_data), val_data)
+    else:
+        train, val = _hold_out(fit(read_chats(data), data), data)
+    return ChatData(train, val, fingerprint_sequences(train, val))
+
+
+def _fit(conversations, name: str, tokenizer, max_tokens: int) -> list[Sequence]:
+    """Rendered, and at most max_tokens long; says what it had to cut or drop."""
+    result = fit_sequences((Sequence(*render(tokenizer, chat)) for chat in conversations), max_tokens,
+                           tokenizer.special["<|assistant_end|>"])
+    if not result.sequences:
+        raise UserError(f"{name}: no conversation has an assistant turn that fits {max_tokens} tokens; "
+                        "give other data or a longer --max-seq-len")
+    if result.num_cut or result.num_dropped:
+        print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} of them cut to {max_tokens} tokens; "
+               f"{result.num_dropped:,} dropped because no assistant turn fits")
+    return result.sequences
+
+
+def _hold_out(sequences: list[Sequence], name: str) -> tuple[list[Sequence], list[Sequence]]:
+    """(training, validation): 1% by hash, at least one; copies of a conversation stay on one side."""
+    hashes = [fingerprint_sequences([sequence]) for sequence in sequences]
     if len(set(hashes)) < 2:
-        raise UserError(f"{data}: {len(set(hashes))} different conversation(s), too few to hold one out; give --val-data")
-    held_out = {digest for digest in hashes if digest[0] * 256 + digest[1] < 65536 // 100} or {min(hashes)}
-    return ([chat for chat, digest in zip(chats, hashes) if digest not in held_out],
-            [chat for chat, digest in zip(chats, hashes) if digest in held_out])
+        raise UserError(f"{name}: {len(set(hashes))} different conversation(s) that fit, too few to hold one out; "
+                        "give --val-data")
+    held_out = {digest for digest in hashes if int(digest[:8], 16) < 2 ** 32 // 100} or {min(hashes)}
+    return ([s for s, digest in zip(sequences, hashes) if digest not in held_out],
+            [s for s, digest in zip(sequences, hashes) if digest in held_out])
 
 
 def fingerprint_sequences(*splits: list[Sequence]) -> str:

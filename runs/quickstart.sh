@@ -10,10 +10,11 @@ set -euo pipefail
 
 DEPTH=4
 TOKENIZER=""
-BASE="--eval-every 100 --save-every 100"
-MID="--save-every 100"
-SFT="--save-every 100"
-RL="--save-every 20"
+RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a batch and so short a run, see dev/LOG.md
+BASE="--total-batch-size 4096 --num-iterations 250 $RATES --eval-every 50 --save-every 100"
+MID="--init-lr-frac 0.7 --save-every 200"
+SFT="--init-lr-frac 0.8 --max-seq-len 256 --save-every 100"
+RL="--num-iterations 30 --init-lr-frac 0.1 --eval-every 10 --save-every 30"
 BASE_EVAL=""
 CHAT_EVAL=""
 

@@ -166,3 +166,45 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and "scripts.tok_train" in line
+
+
+@pytest.mark.parametrize("script, flags, words", [
+    (base_train, "--data nowhere", "nowhere"),
+    (base_train, "--data {home}/empty", "empty"),
+    (base_train, "--data {home}/torn.parquet", "torn.parquet"),
+    (base_train, "--depth 0", "--depth 0: at least 1 layer"),
+    (base_train, "--max-seq-len 64 --device-batch-size 4 --total-batch-size 600", "nearest valid value is 512"),
+    (base_train, "--eval-every -1", "0 for only at the end"),
+    (base_train, "--num-iterations 5 --target-param-data-ratio 3", "give one"),
+    (base_train, "--device-type tpu", "cuda, mps, cpu"),
+    (base_train, "--dtype float16", "float32, bfloat16, float64"),
+    (base_train, "--model-tag ../d4", "a plain folder name"),
+    (mid_train, "", "no trained model of stage base"),
+    (chat_sft, "--source base --model-tag nope", "there are: base/d2"),
+    (chat_sft, "--source base --step 7", "there are: 2"),
+    (chat_sft, "--source base --data {home}/bad.jsonl", "bad.jsonl:2: "),
+    (chat_rl, "--skills sums", "choose from facts"),
+])
+def test_a_persons_mistake_is_one_line_and_exit_code_2(home, capsys, script, flags, words):
+    (home / "empty").mkdir()
+    (home / "torn.parquet").write_bytes(b"PAR1" + bytes(40))
+    good = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
+    (home / "bad.jsonl").write_text(good + '\n{"messages": [{"role": "robot", "content": "a"}]}\n')
+    if "base" in flags:
+        train(base_train, f"{BASE} {text_flags()} --num-iterations 2")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_info:
+        train(script, flags.format(home=home))
+    out, err = capsys.readouterr()
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert exit_info.value.code == 2 and out == "" and len(errors) == 1 and words in errors[0]
+
+
+def test_a_full_disk_is_noticed_before_the_run(home, capsys, monkeypatch):
+    flags = f"{BASE} {text_flags()}"
+    train(base_train, f"{flags} --model-tag first --num-iterations 1")  # makes the shards, which need room of their own
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10 ** 9, 10 ** 9, 10 ** 6))
+    with pytest.raises(SystemExit) as exit_info:
+        train(base_train, flags)
+    assert exit_info.value.code == 2 and "free some space" in capsys.readouterr().err
+    assert not list((home / "runs" / "base" / "d2").glob("step_*"))

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from nanochat.chatdata import load_chat_data
+from nanochat.common import UserError
+from nanochat.conversation import render
+from nanochat.tokenizer import Tokenizer
+
+TOK = Tokenizer.train(["what is the colour of the sky and of the sea " * 20], 280)
+
+
+def chat(question, answer="blue"):
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def write(path, chats):
+    path.write_text("".join(json.dumps(c) + "\n" for c in chats))
+    return str(path)
+
+
+def load(data, val_data=None, max_tokens=64):
+    return load_chat_data(data, val_data, TOK, max_tokens=max_tokens, seed=0, num_generated=50)
+
+
+def test_one_percent_by_hash_is_held_out_and_copies_stay_together(tmp_path):
+    chats = [chat(f"what is {i}") for i in range(2000)]
+    found = load(write(tmp_path / "a.jsonl", chats + chats))
+    train, val = ({tuple(s.ids) for s in side} for side in (found.train, found.val))
+    assert not train & val and len(train) + len(val) == 2000 and 8 <= len(val) <= 35
+    assert len(found.train) + len(found.val) == 4000
+
+
+def test_what_is_held_out_depends_on_content_alone(tmp_path):
+    chats = [chat(f"what is {i}") for i in range(300)]
+    first = load(write(tmp_path / "a.jsonl", chats))
+    second = load(write(tmp_path / "b.jsonl", chats[::-1]))
+    assert {tuple(s.ids) for s in first.val} == {tuple(s.ids) for s in second.val}
+
+
+def test_a_validation_file_is_taken_whole(tmp_path):
+    train, val = write(tmp_path / "t.jsonl", [chat("a"), chat("b")]), write(tmp_path / "v.jsonl", [chat("c")])
+    found = load(train, val)
+    assert [s.ids for s in found.val] == [render(TOK, chat("c"))[0]] and len(found.train) == 2
+
+
+def test_too_long_ones_are_left_out_before_the_split(tmp_path):
+    found = load(write(tmp_path / "a.jsonl", [chat("the sea " * 99), chat("a"), chat("b")]), max_tokens=32)
+    assert len(found.train) == len(found.val) == 1
+
+
+@pytest.mark.parametrize("chats, words", [([chat("a")], "too few to hold one out"), ([chat("the sea " * 99)], "longer"),
+                                          ([{"messages": [{"role": "user", "content": "a"}]}], "no conversation")])
+def test_too_little_is_said_in_one_line(tmp_path, chats, words):
+    with pytest.raises(UserError, match=words):
+        load(write(tmp_path / "a.jsonl", chats), max_tokens=32)
+
+
+def test_the_fingerprint_follows_content_tokenizer_and_row_length(tmp_path):
+    chats = [chat(f"what is {i} " * 3, f"{i} " * 9) for i in range(20)]
+    path = write(tmp_path / "a.jsonl", chats)
+    assert load(path).fingerprint == load(path).fingerprint != load(path, max_tokens=48).fingerprint
+    assert load(write(tmp_path / "b.jsonl", chats[1:])).fingerprint != load(path).fingerprint
+
+
+def test_the_embedded_world_needs_no_file():
+    found = load(None, max_tokens=512)
+    assert len(found.train) == 50 and found.val and not {tuple(s.ids) for s in found.train} & {tuple(s.ids) for s in found.val}
