@@ -46,8 +46,8 @@ def _fit(conversations, name: str, tokenizer, max_tokens: int) -> list[Sequence]
         raise UserError(f"{name}: no conversation has an assistant turn that fits {max_tokens} tokens; "
                         "give other data or a longer --max-seq-len")
     if result.num_cut or result.num_dropped:
-        print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} of them cut to {max_tokens} tokens; "
-               f"{result.num_dropped:,} dropped because no assistant turn fits")
+        print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} of them cut to {max_tokens} "
+               f"tokens; {result.num_dropped:,} dropped because no assistant turn fits")
     return result.sequences
 
 

@@ -101,7 +101,7 @@ def compute_init(device_type: str | None = None) -> torch.device:
 
 def keep_freed_memory():
     """Tell glibc not to hand freed blocks back to the kernel: activations of a megabyte and more are otherwise
-    mapped and page-faulted anew at every operation. Worth 12 to 18% of the tokens per second at depth 4 (dev/LOG.md)."""
+    mapped and page-faulted anew at every operation. Worth 9 to 18% of the tokens per second (dev/LOG.md)."""
     if sys.platform != "linux":
         return
     M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h

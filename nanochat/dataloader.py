@@ -125,8 +125,8 @@ class RowPacker:
 
 def check_state(state: dict | None, fingerprint: str, seed: int):
     if state and (state["fingerprint"], state["seed"]) != (fingerprint, seed):
-        raise UserError(f"the checkpoint was trained on data {state['fingerprint'][:12]} with seed {state['seed']}, this run "
-                        f"reads {fingerprint[:12]} with seed {seed}; give the old data and seed, or --overwrite")
+        raise UserError(f"the checkpoint was trained on data {state['fingerprint'][:12]} with seed {state['seed']}, this "
+                        f"run reads {fingerprint[:12]} with seed {seed}; give the old data and seed, or --overwrite")
 
 
 def build_loader(split, *, fingerprint: str, seed: int, sequence_len: int, rows_per_step: int, device_batch_size: int,

@@ -80,8 +80,8 @@ class Run:
         settings = json.loads(json.dumps(settings))
         for key in sorted(saved.keys() | settings.keys()):
             if saved.get(key) != settings.get(key):
-                raise UserError(f"{self.stage} model {self.tag!r} was started with {key} = {saved.get(key)!r}, now it is "
-                                f"{settings.get(key)!r}; use the old value, another --model-tag, or --overwrite")
+                raise UserError(f"{self.stage} model {self.tag!r} was started with {key} = {saved.get(key)!r}, now it "
+                                f"is {settings.get(key)!r}; use the old value, another --model-tag, or --overwrite")
 
     def log(self, metrics: dict):
         if get_dist_info().rank == 0:
@@ -120,8 +120,8 @@ def _is_before(line: str, step: int) -> bool:
 
 def run_config(args, settings: dict, model: dict, device: str) -> dict:
     """What config.json says about a run: enough to tell why two curves differ."""
-    return {"format_version": FORMAT_VERSION, "argv": sys.argv, "flags": vars(args), "settings": settings, "model": model,
-            "device": device, "world": get_dist_info().world, **code_version(),
+    return {"format_version": FORMAT_VERSION, "argv": sys.argv, "flags": vars(args), "settings": settings,
+            "model": model, "device": device, "world": get_dist_info().world, **code_version(),
             "versions": {"python": platform.python_version(), "torch": torch.__version__}}
 
 
@@ -134,7 +134,8 @@ def new_record(script: str, stage: str | None, tag: str | None, **values) -> dic
 def code_version() -> dict:
     """{commit, is_dirty} of the repository this file lies in; nulls outside git."""
     def git(*words):
-        return subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True,
+                              check=True).stdout
     try:
         return {"commit": git("rev-parse", "HEAD").strip(), "is_dirty": bool(git("status", "--porcelain").strip())}
     except (OSError, subprocess.CalledProcessError):

@@ -20,6 +20,7 @@ EMA_DECAY = 0.95
 FLOPS_EAGER_CPU = 3.4e11
 COMPILE_SAVES = 0.22        # share of an eager step
 COMPILE_SEC = 15.0          # with a cold cache
+EAGER_STEPS = 2             # before compiling: the first loss is there in seconds, and so is a mistake in the data
 
 
 class StepResult(NamedTuple):
@@ -108,8 +109,9 @@ class Meter:
         state = state or {"ema": 0.0, "num_updates": 0, "tokens": 0, "total_sec": 0.0}
         self.ema, self.num_updates = state["ema"], state["num_updates"]
         self.tokens, self.total_sec = state["tokens"], state["total_sec"]
-        self.timed_tokens = self.timed_sec = 0.0  # of this launch, without its first step, which compiles
+        self.timed_tokens = self.timed_sec = 0.0  # of this launch, without its first steps, which warm up and compile
         self.steps_here = 0
+        self.fastest_sec = math.inf  # for the ETA: a step that compiled must not foretell the rest
         self.clock = time.perf_counter()
 
     def state(self) -> dict:
@@ -121,9 +123,10 @@ class Meter:
     def end_step(self, step: int, result: StepResult, *, lr_mult: float, tokens: int) -> dict:
         """The line of metrics.jsonl for the step just made; `step` counts from 1 here."""
         dt = time.perf_counter() - self.clock
+        self.fastest_sec = min(self.fastest_sec, dt)
         self.total_sec += dt
         self.tokens += tokens
-        if self.steps_here:
+        if self.steps_here > EAGER_STEPS:
             self.timed_sec += dt
             self.timed_tokens += tokens
         self.steps_here += 1
@@ -148,10 +151,10 @@ class Meter:
 
     def progress_line(self, metrics: dict) -> str:
         rate = self.tok_per_sec or metrics["tok_per_sec"]
-        remaining = (self.num_steps - metrics["step"]) * metrics["dt_sec"]
+        remaining = (self.num_steps - metrics["step"]) * self.fastest_sec
         mfu = f" | mfu {100 * rate * self.flops_per_token / self.peak_flops:.1f}%" if self.peak_flops else ""
-        return (f"step {metrics['step']:>5}/{self.num_steps} | loss {self.smooth_loss:.4f} | lr x{metrics['lr_mult']:.2f} | "
-                f"{rate:,.0f} tok/s{mfu} | ETA {format_seconds(remaining)}")
+        return (f"step {metrics['step']:>5}/{self.num_steps} | loss {self.smooth_loss:.4f} | "
+                f"lr x{metrics['lr_mult']:.2f} | {rate:,.0f} tok/s{mfu} | ETA {format_seconds(remaining)}")
 
 
 def format_seconds(seconds: float) -> str:

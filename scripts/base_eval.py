@@ -7,7 +7,8 @@
 import argparse
 
 from nanochat.checkpoint import load_model
-from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info, print0
+from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
+                             print0)
 from nanochat.dataset import resolve_shards
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import write_json

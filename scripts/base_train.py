@@ -1,7 +1,7 @@
 """Pretrain a model on text.
 
     python -m scripts.base_train --depth 4                        # a laptop, the embedded world
-    python -m scripts.base_train --depth 4 --data book.txt        # your own text: .txt .jsonl .jsonl.gz .parquet, or a folder
+    python -m scripts.base_train --depth 4 --data book.txt        # your own: .txt .jsonl .parquet, or a folder
     torchrun --nproc_per_node=8 -m scripts.base_train --depth 20 --data shards/
 
 --depth is the dial: width, heads, training tokens, batch size and learning rates follow from it (scaling.py).
@@ -22,8 +22,8 @@ from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, ru
 from nanochat.scaling import plan
 from nanochat.schedules import lr_multiplier, muon_momentum
 from nanochat.tokenizer import Tokenizer
-from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, is_due, print_step, require_interval,
-                                 should_compile, train_step)
+from nanochat.train_loop import (EAGER_STEPS, Meter, build_optimizer, collect_garbage_by_hand, is_due, print_step,
+                                 require_interval, should_compile, train_step)
 
 
 def build_parser():
@@ -45,7 +45,8 @@ def build_parser():
     rates.add_argument("--matrix-lr", type=float, default=0.02, help="Muon, hidden matrices (default 0.02)")
     rates.add_argument("--weight-decay", type=float, default=0.28, help="of the matrices, at depth 12 (default 0.28)")
     rates.add_argument("--warmup-steps", type=int, default=20, help="linear warmup, steps (default 20)")
-    rates.add_argument("--warmdown-ratio", type=float, default=0.65, help="share of the run that cools down (default 0.65)")
+    rates.add_argument("--warmdown-ratio", type=float, default=0.65,
+                       help="share of the run that cools down (default 0.65)")
     rates.add_argument("--final-lr-frac", type=float, default=0.05, help="multiplier at the end (default 0.05)")
     look = parser.add_argument_group("looking at it")
     look.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
@@ -109,8 +110,6 @@ def main(args):
                                 muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
     start_step, loader_state = state["step"], state["loader"]
-    if use_compile:
-        model.compile_blocks()
     loader = build_loader(shards.train, fingerprint=shards.fingerprint, seed=args.seed, sequence_len=args.max_seq_len,
                           rows_per_step=run_plan.rows_per_step, device_batch_size=run_plan.device_batch_size,
                           rank=rank, world=world, device=device, state=loader_state)
@@ -144,7 +143,9 @@ def main(args):
             print0("\n".join(f"    {prompt}|{text}" for prompt, text in samples))
         if step == last:
             break
-        # one step
+        # one step; the first ones are always eager, so that a resumed run switches where the straight one did
+        if use_compile and step == max(start_step, EAGER_STEPS):
+            model.compile_blocks()
         meter.start_step()
         lr_mult = lr_multiplier(step, last, warmup_steps=args.warmup_steps, warmdown_frac=args.warmdown_ratio,
                                 final_frac=args.final_lr_frac)
@@ -158,9 +159,10 @@ def main(args):
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
 
-    return run.finish("base_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(), seed=args.seed,
-                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
-                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(), num_params=count(config)["total"])
+    return run.finish("base_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(),
+                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(),
+                      num_params=count(config)["total"])
 
 
 def sample_text(model, tokenizer, split, *, seed: int, num_samples: int = 3, prompt_tokens: int = 12) -> list:

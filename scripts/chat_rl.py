@@ -22,7 +22,8 @@ from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, ru
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
-from nanochat.train_loop import Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval, train_step
+from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
+                                 train_step)
 from nanochat.tinyworld_chats import SKILLS
 from tasks.tinyworld import TinyWorld
 
@@ -123,9 +124,11 @@ def main(args):
         # once in a while: greedy accuracy on validation questions (the same on every rank)
         if step == 0 or is_due(step, args.eval_every, last):
             engine.load_weights(model)
-            accuracy = {skill: evaluate_task(engine, TinyWorld(skill, "val", args.eval_items)).accuracy for skill in skills}
+            accuracy = {skill: evaluate_task(engine, TinyWorld(skill, "val", args.eval_items)).accuracy
+                        for skill in skills}
             run.log({"step": step, "event": "eval", "accuracy": accuracy})
-            print0(f"step {step:>5}/{last} | validation " + ", ".join(f"{k} {100 * v:.1f}%" for k, v in accuracy.items()))
+            shown = ", ".join(f"{skill} {100 * value:.1f}%" for skill, value in accuracy.items())
+            print0(f"step {step:>5}/{last} | validation {shown}")
         if step == last:
             break
         # one step: this rank's questions, all answers in one call
@@ -155,9 +158,10 @@ def main(args):
         print_step(meter, metrics, every=1)
         print0(f"    mean reward {reward / num_answers:.3f}")
 
-    return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(), seed=args.seed,
-                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
-                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(), mean_reward=reward_sum / last, accuracy=accuracy)
+    return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(),
+                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(),
+                      mean_reward=reward_sum / last, accuracy=accuracy)
 
 
 def draw_questions(num_questions: int, num_drawn: int, seed: int, step: int) -> list[int]:

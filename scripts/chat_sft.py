@@ -39,8 +39,10 @@ def build_parser():
     parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
     parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
-    parser.add_argument("--init-lr-frac", type=float, default=0.5, help="of the peak rates of the stage it starts from (default 0.5)")
-    parser.add_argument("--warmdown-ratio", type=float, default=1.0, help="share of the run that cools down (default 1)")
+    parser.add_argument("--init-lr-frac", type=float, default=0.5,
+                        help="of the peak rates of the stage it starts from (default 0.5)")
+    parser.add_argument("--warmdown-ratio", type=float, default=1.0,
+                        help="share of the run that cools down (default 1)")
     parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
     return parser
 
@@ -140,9 +142,9 @@ def main(args):
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
 
-    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=process_seconds(), seed=args.seed,
-                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
-                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
+    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=process_seconds(),
+                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
 
 
 if __name__ == "__main__":

@@ -37,12 +37,14 @@ def build_parser():
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
     parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
     parser.add_argument("--text-data", help="text to mix in: file, folder or shards (default: the embedded world's)")
-    parser.add_argument("--text-ratio", type=float, default=0.2, help="share of tokens that are plain text (default 0.2)")
+    parser.add_argument("--text-ratio", type=float, default=0.2,
+                        help="share of tokens that are plain text (default 0.2)")
     parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
     parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
     parser.add_argument("--init-lr-frac", type=float, default=1.0, help="of the base model's peak rates (default 1)")
-    parser.add_argument("--warmdown-ratio", type=float, default=0.65, help="share of the run that cools down (default 0.65)")
+    parser.add_argument("--warmdown-ratio", type=float, default=0.65,
+                        help="share of the run that cools down (default 0.65)")
     parser.add_argument("--final-lr-frac", type=float, default=0.05, help="multiplier at the end (default 0.05)")
     parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
     return parser
@@ -111,7 +113,8 @@ def main(args):
     rows_per_step = total_batch_size // config.sequence_len
     loader = build_loader(MemoryDocuments(documents), fingerprint=chats.fingerprint, seed=args.seed,
                           sequence_len=config.sequence_len, rows_per_step=rows_per_step,
-                          device_batch_size=device_batch_size, rank=rank, world=world, device=device, state=loader_state)
+                          device_batch_size=device_batch_size, rank=rank, world=world, device=device,
+                          state=loader_state)
     meter = Meter(last, state["meter"], flops_per_token=count(config)["flops_per_token"])
     print0(f"{len(chats.train):,} conversations and {len(documents) - len(chats.train):,} documents: {last} steps of "
            f"{total_batch_size:,} tokens from base/{source['tag']} step {source['step']}")
@@ -145,9 +148,9 @@ def main(args):
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
 
-    return run.finish("mid_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(), seed=args.seed,
-                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=str(saved),
-                      weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
+    return run.finish("mid_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(),
+                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
 
 
 def text_documents(split, num_tokens: float) -> list:

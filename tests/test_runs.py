@@ -1,6 +1,5 @@
 """The two commands, without their downloads: flags, the choice of Python and torch, the lock, the order of stages."""
 
-import os
 import re
 import shutil
 import socket

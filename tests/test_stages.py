@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nanochat.common import base_dir, tokenizer_path
+from nanochat.common import base_dir, has_compiler, tokenizer_path
 from nanochat.run import read_metrics
 from scripts import base_eval, base_train, chat_rl, chat_sft, mid_train
 
@@ -70,6 +70,17 @@ def test_base_mid_sft_and_rl_resumed_equal_the_straight_run_to_the_bit(home):
     check_resume_equals_straight(chat_rl, "rl", f"{RL} --eval-every 2", 2)
     evaluated = train(base_eval, f"{text_flags()} --dtype float32")
     assert evaluated["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+
+
+@pytest.mark.slow  # two C++ compilations
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
+@pytest.mark.parametrize("save_every", [1, 4])
+def test_compiled_runs_resume_to_the_bit_before_and_after_they_compile(home, save_every):
+    flags = f"{BASE} {text_flags()} --compile --num-iterations 6 --save-every {save_every}"
+    straight = train(base_train, flags)
+    interrupt("base", "d2", save_every)
+    assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == straight["weights_sha256"]
+    assert train(base_train, f"{flags} --overwrite")["weights_sha256"] == straight["weights_sha256"]
 
 
 def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, capsys):
