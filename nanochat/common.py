@@ -10,7 +10,9 @@ import functools
 import json
 import os
 import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,8 +164,12 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def has_compiler() -> bool:
-    """torch.compile on CPU needs a C++ compiler at run time; without one we stay eager."""
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++", "c++"))
+    """torch.compile needs a C++ compiler that runs (on macOS the name may be a stub that asks to install one) and
+    Python's headers; without them we stay eager."""
+    compiler = next(filter(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++", "c++")), None)
+    if compiler is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return False
+    return subprocess.run([compiler, "--version"], capture_output=True).returncode == 0
 
 
 def device_name(device: torch.device) -> str:

@@ -37,12 +37,12 @@ def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], 
     so the update does not depend on how the step was cut into passes.
     """
     optimizer.zero_grad()
-    totals = torch.zeros(2, dtype=torch.float64, device="cpu")
+    totals = model.lm_head.weight.new_zeros(2)  # on the device: reading it there would wait for every pass
     for batch in micro_batches:
         nats, num_targets = model.loss_sum(**batch)
         nats.backward()
-        totals += torch.stack((nats.detach().double(), num_targets.double())).cpu()
-    nats, num_targets = sum_over_ranks(totals).tolist()
+        totals += torch.stack((nats.detach(), num_targets))
+    nats, num_targets = sum_over_ranks(totals.cpu().double()).tolist()
     if num_targets == 0:  # RL: no group of any rank had a winner and a loser
         return StepResult(0.0, 0.0, 0)
     for p in model.parameters():
@@ -92,12 +92,10 @@ def require_interval(flag: str, every: int | None):
 def should_compile(config, num_tokens: int, device: torch.device) -> bool:
     """Whether compiled blocks end sooner than eager ones, their compilation included. A pure function of the work, so
     that a resumed run decides as the first one did and stays equal to the bit."""
-    if device.type == "mps":
+    if device.type == "mps" or not has_compiler():  # Triton, too, builds a stub in C
         return False
-    if device.type == "cuda":
-        return True
     eager_sec = num_tokens * count(config)["flops_per_token"] / FLOPS_EAGER_CPU
-    return has_compiler() and eager_sec * COMPILE_SAVES > COMPILE_SEC
+    return device.type == "cuda" or eager_sec * COMPILE_SAVES > COMPILE_SEC
 
 
 class Meter:

@@ -68,6 +68,19 @@ def test_unknown_devices_are_refused(name):
         compute_init(name)
 
 
+@pytest.mark.parametrize("script, expected", [("#!/bin/sh\nexit 0\n", True), ("#!/bin/sh\nexit 1\n", False), (None, False)])
+def test_a_compiler_counts_when_it_runs(tmp_path, monkeypatch, script, expected):
+    """nanochat #29: no compiler must mean eager. macOS has a clang++ that only asks to be installed."""
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(common.sysconfig, "get_path", lambda name: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    if script:
+        (tmp_path / "clang++").write_text(script)
+        (tmp_path / "clang++").chmod(0o755)
+    assert common.has_compiler() is expected
+
+
 def test_the_longest_device_name_wins():
     assert peak_flops("NVIDIA H100 PCIe") == 756e12 and peak_flops("NVIDIA H100 80GB HBM3") == 989e12
     assert peak_flops("NVIDIA L40S") == 362e12 and peak_flops("Some CPU") is None

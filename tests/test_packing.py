@@ -9,8 +9,11 @@ import pytest
 import torch
 from test_gpt import tiny_gpt
 
+from nanochat import tinyworld_chats
+from nanochat.conversation import render
 from nanochat.packing import (Sequence, build_chat_loader, collate, fit_sequences, pack_greedily, predicted_lengths,
                               rows_per_epoch)
+from nanochat.tokenizer import Tokenizer
 
 END, PAD = 49, 0
 
@@ -46,6 +49,22 @@ def test_targets_of_packed_rows_are_those_of_the_rendered_masks(sequence_len):
     found = Counter(zip(batch.idx[batch.targets >= 0].tolist(), batch.targets[batch.targets >= 0].tolist()))
     assert found == supervised(sequences)
     assert batch.rows.tolist() == (batch.targets.flatten() >= 0).nonzero().squeeze(1).tolist()
+
+
+@pytest.mark.parametrize("sequence_len", [32, 47, 128, 333, 1024, 2048])
+def test_packed_chats_supervise_what_their_rendered_masks_say(sequence_len):
+    """Upstream incident #570, on real rendered conversations: tool outputs and questions are context, never targets."""
+    tok = Tokenizer.train((str(chat) for chat in tinyworld_chats.conversations("train", 50)), 400)
+    rendered = [Sequence(*render(tok, chat)) for chat in tinyworld_chats.conversations("train", 150)]
+    fitting = [s for s in rendered if len(s.ids) <= sequence_len + 1]
+    fitted = fit_sequences(rendered, sequence_len, tok.special["<|assistant_end|>"])
+    assert [s for s in fitted.sequences if s in fitting] == fitting
+    batch = collate(pack_greedily(fitted.sequences, sequence_len), sequence_len, tok.bos_id)
+    is_target = batch.targets >= 0
+    assert Counter(zip(batch.idx[is_target].tolist(), batch.targets[is_target].tolist())) == supervised(fitted.sequences)
+    forbidden = {tok.special[f"<|{name}|>"] for name in ("user_start", "user_end", "assistant_start", "output_start",
+                                                          "output_end", "bos")}
+    assert not forbidden & set(batch.targets[is_target].tolist())
 
 
 @pytest.mark.parametrize("sequence_len", [32, 64, 512])
