@@ -145,15 +145,15 @@ def main(args):
             rewards = [safe_grade(task, example, completion) for completion in completions]
             sequences += policy_sequences(prompt, completions, rewards)
             rewards_here += rewards
-        reward, num_answers = all_reduce_sum(sum(rewards_here), len(rewards_here), device=device)
+        tokens_here = sum(len(completion.ids) for group in groups for completion in group)
+        reward, num_answers, tokens = all_reduce_sum(sum(rewards_here), len(rewards_here), tokens_here, device=device)
         reward_sum += reward / num_answers
         rows = pack_greedily(sequences, config.sequence_len)
         batches = (collate(rows[i:i + device_batch_size], config.sequence_len, tokenizer.bos_id).to(device)._asdict()
                    for i in range(0, len(rows), device_batch_size))
         lr_mult = linear_to_zero(step, last)
         result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=MOMENTUM)
-        tokens = sum(len(completion.ids) for group in groups for completion in group)
-        metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=tokens)
+        metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=int(tokens))
         run.log(metrics | {"reward": reward / num_answers, "num_targets": result.num_targets})
         print_step(meter, metrics, every=1)
         print0(f"    mean reward {reward / num_answers:.3f}")
