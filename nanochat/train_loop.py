@@ -9,9 +9,8 @@ import time
 from typing import Iterable, NamedTuple
 
 import torch
-import torch.distributed as dist
 
-from nanochat.common import UserError, get_dist_info, has_compiler, print0
+from nanochat.common import UserError, all_reduce_sum, get_dist_info, has_compiler, print0
 from nanochat.gpt import GPT, count
 from nanochat.optim import MuonAdamW, ParamGroup
 
@@ -42,7 +41,7 @@ def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], 
         nats, num_targets = model.loss_sum(**batch)
         nats.backward()
         totals += torch.stack((nats.detach(), num_targets))
-    nats, num_targets = sum_over_ranks(totals.cpu().double()).tolist()
+    nats, num_targets = all_reduce_sum(*totals.tolist(), device=totals.device)
     if num_targets == 0:  # RL: no group of any rank had a winner and a loser
         return StepResult(0.0, 0.0, 0)
     for p in model.parameters():
@@ -50,15 +49,6 @@ def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], 
             p.grad = torch.zeros_like(p)
     grad_norm = optimizer.step(lr_mult=lr_mult, momentum=momentum, grad_scale=1.0 / num_targets)
     return StepResult(nats / num_targets, grad_norm.item(), int(num_targets))
-
-
-def sum_over_ranks(totals: torch.Tensor) -> torch.Tensor:
-    """A small CPU tensor summed over all ranks (through the GPU where NCCL is the only backend)."""
-    if get_dist_info().world == 1:
-        return totals
-    on_device = totals.cuda() if dist.get_backend() == "nccl" else totals
-    dist.all_reduce(on_device)
-    return on_device.cpu()
 
 
 def build_optimizer(model: GPT, *, embedding_lr: float, unembedding_lr: float, matrix_lr: float, weight_decay: float,

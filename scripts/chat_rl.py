@@ -121,9 +121,9 @@ def main(args):
         if step > start_step and is_due(step, args.save_every, last):
             saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
                               state={"meter": meter.state(), "reward_sum": reward_sum})
+        engine.load_weights(model)  # the policy of this step
         # once in a while: greedy accuracy on validation questions (the same on every rank)
         if step == 0 or is_due(step, args.eval_every, last):
-            engine.load_weights(model)
             accuracy = {skill: evaluate_task(engine, TinyWorld(skill, "val", args.eval_items)).accuracy
                         for skill in skills}
             run.log({"step": step, "event": "eval", "accuracy": accuracy})
@@ -133,7 +133,6 @@ def main(args):
             break
         # one step: this rank's questions, all answers in one call
         meter.start_step()
-        engine.load_weights(model)
         drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, step)[rank::world]
         examples = [(questions[i][0], questions[i][0][questions[i][1]]) for i in drawn]
         prompts = [render_prompt(tokenizer, example.conversation) for _, example in examples]

@@ -105,9 +105,9 @@ def main(args):
     if use_compile:
         model.compile_blocks()
     loader = build_chat_loader(chats.train, fingerprint=chats.fingerprint, seed=args.seed,
-                               sequence_len=sequence_len,
-                               rows_per_step=rows_per_step, device_batch_size=device_batch_size,
-                               pad_id=tokenizer.bos_id, rank=rank, world=world, device=device, state=loader_state)
+                               sequence_len=sequence_len, rows_per_step=rows_per_step,
+                               device_batch_size=device_batch_size, pad_id=tokenizer.bos_id, rank=rank, world=world,
+                               device=device, state=loader_state)
     meter = Meter(last, state["meter"], flops_per_token=count(config)["flops_per_token"])
     print0(f"{len(chats.train):,} conversations: {last} steps of {total_batch_size:,} tokens "
            f"from {source['source']}/{source['tag']} step {source['step']}")
