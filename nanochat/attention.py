@@ -1,29 +1,48 @@
 """Attention behind one signature: `attention` for whole rows, `attention_cached` over a KV cache.
 
 Both run torch's scaled_dot_product_attention, on any device and in any dtype; it is the reference that
-faster kernels will be tested against. A window counts the keys a query sees, itself included; -1 is
-all of them. Left out: kernels that skip masked blocks, so on a GPU a window costs as much as full.
+faster paths are tested against. One there is: on a CPU, short masked rows are multiplied out. A window counts
+the keys a query sees, itself included; -1 is all of them. Left out: kernels that skip masked blocks, so on a
+GPU a window costs as much as full.
 """
 
 import torch
 import torch.nn.functional as F
 
+MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
-def attention(q, k, v, *, window: int = -1, doc_ids=None):
+
+def attention(q, k, v, *, window: int = -1, doc_ids=None, bias=None):
     """Causal self-attention. q (B, T, H, D), k and v (B, T, H_kv, D) -> (B, T, H, D).
 
-    doc_ids (B, T), any integers: a position sees only earlier positions with the same id.
+    doc_ids (B, T), any integers: a position sees only earlier positions with the same id. bias: what `attention_bias`
+    makes of window and doc_ids, for a model that shares it among layers; then they are not looked at.
     """
-    T = q.size(1)
+    if bias is None:
+        bias = attention_bias(q, window=window, doc_ids=doc_ids)
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    if bias is None:
+        y = _sdpa(q, k, v, is_causal=True)
+    elif q.device.type == "cpu" and q.size(2) <= MAX_SHORT_ROW:
+        y = _multiply_out(q, k, v, bias)
+    else:
+        y = _sdpa(q, k, v, attn_mask=bias)
+    return y.transpose(1, 2)
+
+
+def attention_bias(like, *, window: int, doc_ids):
+    """0 where a query sees a key and -inf elsewhere, (1 or B, 1, T, T) in the dtype and on the device of `like`, whose
+    dimension 1 is T. None where plain causal attention does it."""
+    T = like.size(1)
     # On MPS, is_causal leaks up to 3 future tokens in half precision below torch 2.13 (pytorch #195910).
-    if doc_ids is None and not 0 <= window < T and q.device.type != "mps":
-        return _sdpa(q, k, v, is_causal=True).transpose(1, 2)
-    positions = torch.arange(T, device=q.device)
+    if doc_ids is None and not 0 <= window < T and like.device.type != "mps":
+        return None
+    positions = torch.arange(T, device=like.device)
     mask = visible(positions, positions, window)
     if doc_ids is not None:
         mask = mask & (doc_ids[:, None, :, None] == doc_ids[:, None, None, :])
-    return _sdpa(q, k, v, attn_mask=mask).transpose(1, 2)
+    mask = mask.expand(1, 1, T, T) if mask.dim() == 2 else mask
+    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, -torch.inf)
 
 
 def attention_cached(q, cache, layer: int, *, lengths, window: int = -1):
@@ -44,9 +63,18 @@ def visible(query_positions, key_positions, window: int):
     return (distance >= 0) & (distance < window) if window >= 0 else distance >= 0
 
 
-def _sdpa(q, k, v, **how):
-    """Shares key and value heads among groups of query heads (GQA) by repeating them."""
+def _multiply_out(q, k, v, bias):
+    """Attention by its definition, which a compiler fuses well."""
+    k, v = _share_heads(q, k, v)
+    return (q @ k.mT * q.size(-1) ** -0.5 + bias).softmax(-1) @ v
+
+
+def _share_heads(q, k, v):
+    """Key and value heads, repeated for groups of query heads (GQA)."""
     groups = q.size(1) // k.size(1)
-    if groups > 1:
-        k, v = (x.repeat_interleave(groups, dim=1) for x in (k, v))
+    return (k, v) if groups == 1 else tuple(x.repeat_interleave(groups, dim=1) for x in (k, v))
+
+
+def _sdpa(q, k, v, **how):
+    k, v = _share_heads(q, k, v)
     return F.scaled_dot_product_attention(q, k, v, **how)

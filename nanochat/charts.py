@@ -1,4 +1,4 @@
-"""Markup that data cannot break, figures for people, and the report's two charts as SVG written by hand.
+"""Markup that data cannot break, figures for people, and the report's charts as SVG written by hand.
 
 Whatever enters an element is escaped unless it is `Html`, and only elements are. Charts are drawn in units of about
 a pixel on a phone and scale with the page; colours and fonts come from the page's style sheet, so that they follow
@@ -64,6 +64,24 @@ def format_duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def format_money(usd: float) -> str:
+    if usd < 0.001:
+        return "under 0.1 cent"
+    if usd < 0.995:
+        cents = two_figures(100 * usd)
+        return f"{cents} cent" if cents == "1" else f"{cents} cents"
+    return f"${usd:,.2f}" if usd < 10 else f"${usd:,.0f}"
+
+
+def format_energy(kwh: float) -> str:
+    return f"{two_figures(1000 * kwh)} Wh" if kwh < 0.995 else f"{two_figures(kwh)} kWh"
+
+
+def two_figures(value: float) -> str:
+    """As befits a guess: 0.00352 -> '0.0035', 4567 -> '4,600'."""
+    return f"{float(f'{value:.2g}'):,g}"
 
 
 def format_percent(share: float) -> str:
@@ -151,27 +169,54 @@ def svg(height: float, marks: list, label: str) -> Html:
 
 
 # -----------------------------------------------------------------------------
-# Shares with their intervals
+# Values with their intervals
+
+class Dot(NamedTuple):
+    value: float
+    low: float
+    high: float
+    title: str
+
 
 def interval_chart(skills: dict, stages: list[str]) -> Html:
     """{skill: {stage: {accuracy, ci95, n}}}: a row per skill; in it, from the top, a dot and its interval per stage."""
+    rows = {skill: {stage: Dot(score["accuracy"], *score["ci95"],
+                               f"{skill}, {stage}: {format_percent(score['accuracy'])} of {score['n']}")
+                    for stage, score in scores.items()} for skill, scores in skills.items()}
+    return dot_chart(rows, stages, [(share, format_percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
+                     "accuracy by skill and stage, with 95% intervals")
+
+
+def change_chart(skills: dict, stages: list[str]) -> Html:
+    """The same of each score's `change`, in points; the line at 0 is where nothing changed."""
+    rows = {skill: {stage: Dot(*(100 * share for share in (change["difference"], *change["ci95"])),
+                               f"{skill}, {stage} since {change['since']}: {100 * change['difference']:+.1f} points")
+                    for stage, score in scores.items() if (change := score.get("change"))}
+            for skill, scores in skills.items()}
+    bounds = [bound for dots in rows.values() for dot in dots.values() for bound in (dot.low, dot.high)]
+    return dot_chart(rows, stages, [(x, f"{x:+.0f}" if x else "0") for x in ticks(min(0, *bounds), max(0, *bounds))],
+                     "change of accuracy by skill and stage in points, with paired 95% intervals", zero=0)
+
+
+def dot_chart(rows: dict[str, dict[str, Dot]], stages: list[str], x_ticks: list[tuple[float, str]], label: str,
+              zero: float | None = None) -> Html:
+    """A row per name, in it a dot and its interval per stage; the first and the last tick are the ends of the axis."""
     row = LANE * (len(stages) + 1.2)
-    bottom = 4 + row * len(skills)
+    bottom, (first, last) = 4 + row * len(rows), (x_ticks[0][0], x_ticks[-1][0])
 
-    def x_at(share):
-        return f"{LABEL_WIDTH + share * (WIDTH - LABEL_WIDTH - 16):.1f}"
+    def x_at(value):
+        return f"{LABEL_WIDTH + (value - first) / (last - first) * (WIDTH - LABEL_WIDTH - 16):.1f}"
 
-    marks = []
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        marks += [el("line", x1=x_at(share), x2=x_at(share), y1=4, y2=f"{bottom:.1f}", class_="grid"),
-                  el("text", format_percent(share), x=x_at(share), y=f"{bottom + 16:.1f}", text_anchor="middle")]
-    for i, (skill, scores) in enumerate(skills.items()):
+    marks = [el("rect", x=-6, y=f"{4 + row * i:.1f}", width=WIDTH + 6, height=f"{row:.1f}", rx=4, class_="band")
+             for i in range(0, len(rows), 2)]
+    for x, name in x_ticks:
+        marks += [el("line", x1=x_at(x), x2=x_at(x), y1=4, y2=f"{bottom:.1f}", class_="zero" if x == zero else "grid"),
+                  el("text", name, x=x_at(x), y=f"{bottom + 16:.1f}", text_anchor="middle")]
+    for i, (name, dots) in enumerate(rows.items()):
         top = 4 + row * i
-        marks.append(el("text", skill, x=0, y=f"{top + row / 2 + 4:.1f}", class_="ink"))
-        for stage, score in scores.items():
+        marks.append(el("text", name, x=0, y=f"{top + row / 2 + 4:.1f}", class_="ink"))
+        for stage, dot in dots.items():
             y = f"{top + LANE * (stages.index(stage) + 1.1):.1f}"
-            low, high = score["ci95"]
-            title = el("title", f"{skill}, {stage}: {format_percent(score['accuracy'])} of {score['n']}")
-            marks += [el("line", x1=x_at(low), x2=x_at(high), y1=y, y2=y, class_=f"interval {stage}"),
-                      el("circle", title, cx=x_at(score["accuracy"]), cy=y, r=3.6, class_=stage)]
-    return svg(round(bottom + 22, 1), marks, "accuracy by skill and stage, with 95% intervals")
+            marks += [el("line", x1=x_at(dot.low), x2=x_at(dot.high), y1=y, y2=y, class_=f"interval {stage}"),
+                      el("circle", el("title", dot.title), cx=x_at(dot.value), cy=y, r=3.6, class_=stage)]
+    return svg(round(bottom + 22, 1), marks, label)

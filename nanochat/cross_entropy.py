@@ -1,16 +1,17 @@
 """Cross entropy of a softcapped language-model head, a chunk of rows at a time.
 
 The logits of a whole batch are the largest tensor of a small model: 4,096 rows x 32,768 ids in fp32 is
-half a gigabyte, written and read several times. A chunk's logits stay in the processor's cache, and
-because the loss is a plain weighted sum, its gradient is known as soon as the logits are: forward takes
-both and keeps only the gradients of the hidden states and of the weight. The loop has the structure of
-Liger's fused linear cross entropy (arXiv:2410.10989), in plain torch.
+half a gigabyte, written and read several times. Blocks of rows go through the matmuls, chunks of a block, whose fp32
+logits stay in the processor's cache, through the softmax. Because the loss is a plain weighted sum, its gradient is
+known as soon as the logits are: forward takes both and keeps only the gradients of the hidden states and of the
+weight. The loop has the structure of Liger's fused linear cross entropy (arXiv:2410.10989), in plain torch.
 """
 
 import torch
 import torch.nn.functional as F
 
-CHUNK_BYTES = 2 << 20  # of fp32 logits; one core's L2 cache on the 2-core AMX machine
+CHUNK_BYTES = 2 << 20   # of fp32 logits; one core's L2 cache on the 2-core AMX machine
+BLOCK_BYTES = 64 << 20  # of logits; adding to the weight's gradient once a block, not once a chunk, saves 18% there
 
 
 def softcap(logits, cap: float):
@@ -32,8 +33,9 @@ def sum_cross_entropy(hidden, weight, targets, row_weights=None, *, cap: float, 
 @torch.no_grad()
 def target_logprobs(hidden, weight, targets, *, cap: float, vocab_size: int):
     """log p(target) per row: hidden (N, C), targets (N,) -> (N,) fp32 (or float64)."""
-    chunks = [_chunk_nll(_logits(h, weight, vocab_size), t, cap)[0]
-              for h, t in zip(*_chunks(vocab_size, hidden, targets))]
+    weight_rows = weight[:vocab_size].to(hidden.dtype)
+    chunks = [_chunk_nll(F.linear(h, weight_rows).to(_accumulator(h.dtype)), t, cap)[0]
+              for h, t in zip(*_split(CHUNK_BYTES, vocab_size, hidden, targets))]
     return -torch.cat(chunks) if chunks else hidden.new_zeros(0, dtype=torch.float32)
 
 
@@ -41,18 +43,21 @@ class _SumCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, targets, row_weights, cap, vocab_size):
         wants_grad = any(ctx.needs_input_grad[:2])
-        cast = weight.to(hidden.dtype)
+        weight_rows = weight[:vocab_size].to(hidden.dtype)
         loss = torch.zeros((), device=hidden.device, dtype=_accumulator(hidden.dtype))
         grad_hidden = torch.empty_like(hidden) if wants_grad else None
         grad_weight = torch.zeros_like(weight) if wants_grad else None
         start = 0
-        for h, t, w in zip(*_chunks(vocab_size, hidden, targets, row_weights)):
-            nll, grad_logits = _chunk_nll(_logits(h, cast, vocab_size), t, cap, wants_grad)
-            loss += (nll * w).sum()
-            if wants_grad:
-                grad_logits = grad_logits.mul_(w[:, None]).to(hidden.dtype)
-                torch.mm(grad_logits, cast[:vocab_size], out=grad_hidden[start:start + len(h)])
-                grad_weight[:vocab_size] += grad_logits.T @ h
+        for h, t, w in zip(*_split(BLOCK_BYTES, vocab_size, hidden, targets, row_weights)):
+            logits = F.linear(h, weight_rows)
+            for chunk, chunk_t, chunk_w in zip(*_split(CHUNK_BYTES, vocab_size, logits, t, w)):
+                nll, grad_logits = _chunk_nll(chunk.to(loss.dtype), chunk_t, cap, wants_grad)
+                loss += (nll * chunk_w).sum()
+                if wants_grad:
+                    chunk.copy_(grad_logits.mul_(chunk_w[:, None]))
+            if wants_grad:  # the logits have become their gradients
+                torch.mm(logits, weight_rows, out=grad_hidden[start:start + len(h)])
+                grad_weight[:vocab_size] += logits.T @ h
             start += len(h)
         ctx.save_for_backward(grad_hidden, grad_weight)
         return loss
@@ -63,13 +68,9 @@ class _SumCrossEntropy(torch.autograd.Function):
         return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None, None, None
 
 
-def _chunks(vocab_size, *tensors):
-    rows = max(32, CHUNK_BYTES // (4 * vocab_size))
+def _split(num_bytes, vocab_size, *tensors):
+    rows = max(32, num_bytes // (4 * vocab_size))
     return [x.split(rows) if len(x) else () for x in tensors]
-
-
-def _logits(hidden, weight, vocab_size):
-    return F.linear(hidden, weight[:vocab_size].to(hidden.dtype)).to(_accumulator(hidden.dtype))
 
 
 def _accumulator(dtype):

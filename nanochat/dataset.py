@@ -233,15 +233,15 @@ def write_tinyworld(seed: int) -> Path:
 
     The hex is over the code that writes it, the counts and the seed, since writing it takes over a second.
     """
-    from nanochat import tinyworld
-    code = [file.read_text() for file in sorted(Path(tinyworld.__file__).parent.glob("tinyworld*.py"))]
+    from nanochat import tinyworld_prose
+    code = [file.read_text() for file in sorted(Path(tinyworld_prose.__file__).parent.glob("tinyworld*.py"))]
     key = hashlib.sha256(json.dumps([FORMAT_VERSION, code, TINYWORLD_DOCUMENTS, seed]).encode()).hexdigest()[:8]
     folder = base_dir() / "data" / f"tinyworld-{key}" / "text"
     if (folder / "manifest.json").exists():
         return folder
     files = {}
     for number, (split, num_documents) in enumerate(TINYWORLD_DOCUMENTS.items()):
-        name, texts = f"{number:05d}.jsonl.gz", tinyworld.documents(split, num_documents, seed)
+        name, texts = f"{number:05d}.jsonl.gz", tinyworld_prose.documents(split, num_documents, seed)
         rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
         content = gzip.compress(rows.encode(), mtime=0)  # the same bytes each time: two processes may do this at once
         atomic_write(folder / name, content)

@@ -3,7 +3,9 @@
 Pre-norm blocks with parameter-free RMSNorm, rotary positions (standard sign), QK-norm, ReLU^2 MLP, an
 untied head with softcapped logits, grouped key/value heads, and a window per layer. No biases, and no
 state between tokens outside attention, so any engine can serve it from a KV cache.
-Sources: modded-nanogpt (ReLU^2, QK-norm, zero-initialised projections), Gemma 2 (softcap), RoFormer (RoPE).
+A layer may add an embedding of each token to its values, so that what attention copies is the token itself.
+Sources: modded-nanogpt (ReLU^2, QK-norm, zero-initialised projections, value embeddings), Gemma 2 (softcap),
+RoFormer (RoPE).
 
 B batch, T time, C channels, H query heads, H_kv key/value heads, D head dim, V vocab.
 """
@@ -14,7 +16,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from nanochat.attention import attention, attention_cached
+from nanochat.attention import attention, attention_bias, attention_cached
 from nanochat.cross_entropy import softcap, sum_cross_entropy, target_logprobs
 
 LOGIT_SOFTCAP = 15.0      # modded-nanogpt: 30 -> 15 was worth 4.8% of the time to its target
@@ -34,9 +36,12 @@ class GPTConfig:
     n_embd: int
     layer_types: tuple[str, ...]  # "full" or "sliding", one per layer
     window: int               # keys a sliding layer sees, self included
+    value_embed_layers: tuple[int, ...] = ()  # layers whose values get an embedding of their token added
 
     def __post_init__(self):
-        object.__setattr__(self, "layer_types", tuple(self.layer_types))  # JSON brings a list
+        for name in ("layer_types", "value_embed_layers"):  # JSON brings lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        assert all(0 <= layer < self.n_layer for layer in self.value_embed_layers)
         assert self.n_embd % self.n_head == 0 and self.n_head % self.n_kv_head == 0
         assert len(self.layer_types) == self.n_layer and set(self.layer_types) <= {"full", "sliding"}
 
@@ -91,15 +96,17 @@ class Block(nn.Module):
         self.attn_out = Linear(C, C)
         self.mlp_in, self.mlp_out = Linear(C, MLP_RATIO * C), Linear(MLP_RATIO * C, C)
 
-    def forward(self, x, cos, sin, doc_ids=None, cache=None):
-        x = x + self.attend(norm(x), cos, sin, doc_ids, cache)
+    def forward(self, x, cos, sin, value_embeds=None, bias=None, cache=None):
+        x = x + self.attend(norm(x), cos, sin, value_embeds, bias, cache)
         return x + self.mlp_out(F.relu(self.mlp_in(norm(x))).square())
 
-    def attend(self, x, cos, sin, doc_ids, cache):
+    def attend(self, x, cos, sin, value_embeds, bias, cache):
         q, k, v = (linear(x).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
+        if value_embeds is not None:
+            v = v + value_embeds.unflatten(-1, (-1, self.head_dim))
         q, k = (QK_SCALE * norm(rotate(x, cos, sin)) for x in (q, k))
         if cache is None:
-            y = attention(q, k, v, window=self.window, doc_ids=doc_ids)
+            y = attention(q, k, v, bias=bias)
         else:
             cache.append(self.layer, k, v)
             y = attention_cached(q, cache, self.layer, lengths=cache.lengths, window=self.window)
@@ -119,6 +126,9 @@ class GPT(nn.Module):
         self.wte = nn.Embedding(config.padded_vocab_size, config.n_embd)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.lm_head = Linear(config.n_embd, config.padded_vocab_size)
+        kv_dim = config.n_kv_head * config.head_dim
+        self.value_embeds = nn.ModuleDict({str(layer): nn.Embedding(config.padded_vocab_size, kv_dim)
+                                           for layer in config.value_embed_layers})
         cos, sin = rope_tables(config.sequence_len, config.head_dim)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -141,6 +151,8 @@ class GPT(nn.Module):
             block.attn_out.weight.zero_()
             block.mlp_out.weight.zero_()
         uniform(self.lm_head.weight, 0.001)
+        for embedding in self.value_embeds.values():
+            embedding.weight.zero_()
 
     def forward(self, idx, *, positions=None, doc_ids=None, cache=None):
         """Token ids (B, T) to normed hidden states (B, T, C).
@@ -156,8 +168,12 @@ class GPT(nn.Module):
         positions = positions.clamp(max=self.config.sequence_len - 1)  # padding beyond a full row, never read
         cos, sin = (table[positions][:, :, None].to(dtype) for table in (self.cos, self.sin))
         x = norm(self.wte(idx).to(dtype))
+        bias = {} if cache is not None else {
+            window: attention_bias(x, window=window, doc_ids=doc_ids) for window in {b.window for b in self.blocks}}
         for block in self.blocks:
-            x = block(x, cos, sin, doc_ids, cache)
+            key = str(block.layer)
+            value_embeds = self.value_embeds[key](idx).to(dtype) if key in self.value_embeds else None
+            x = block(x, cos, sin, value_embeds, bias.get(block.window), cache)
         return norm(x)
 
     def logits(self, hidden):
@@ -191,8 +207,8 @@ class GPT(nn.Module):
         return logprobs.masked_fill(targets < 0, 0.0)
 
     def compile_blocks(self):
-        """One compiled graph reused by every layer with the same window. The embedding stays outside: its compiled
-        backward adds atomically on CPU, in an order that changes from run to run."""
+        """One compiled graph reused by layers of a kind. Embeddings stay outside: their compiled backward adds
+        atomically on CPU, in an order that changes from run to run."""
         for block in self.blocks:
             block.compile(dynamic=False)
 
@@ -207,10 +223,12 @@ def count(config: GPTConfig) -> dict:
     C, kv_dim = config.n_embd, config.n_kv_head * config.head_dim
     matrices = config.n_layer * (2 * C * C + 2 * C * kv_dim + 2 * MLP_RATIO * C * C)
     table = config.padded_vocab_size * C
+    value_embeds = len(config.value_embed_layers) * config.padded_vocab_size * kv_dim
     keys = sum(min(config.sequence_len, config.layer_window(i)) if config.layer_window(i) >= 0
                else config.sequence_len for i in range(config.n_layer))
     return {
-        "embedding": table, "matrices": matrices, "lm_head": table, "total": 2 * table + matrices,
+        "embedding": table, "matrices": matrices, "lm_head": table, "value_embeds": value_embeds,
+        "total": 2 * table + matrices + value_embeds,
         "flops_per_token": 6 * (matrices + table) + 12 * C * keys,
         "decode_weight_bytes": 2 * (matrices + table),  # bf16
     }

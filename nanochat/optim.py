@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from torch.optim.adamw import adamw
 
 # Quintic coefficients of five Polar Express iterations for inputs with singular values in [1e-3, 1], safety factor
 # 2e-2 (arXiv:2505.16932, algorithm 1): afterwards every singular value lies within 0.3 of 1.
@@ -43,7 +44,8 @@ def orthogonalize(matrices, dtype: torch.dtype):
     x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-6)
     for a, b, c in POLAR_EXPRESS:
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
     return (x.mT if is_tall else x).to(matrices.dtype)
 
 
@@ -85,15 +87,14 @@ class MuonAdamW:
             p.grad = None
 
     def _adamw(self, group, owned, lr):
-        """Adam with bias correction and decoupled decay (arXiv:1711.05101)."""
-        beta1, beta2 = group.betas
-        for name, p in owned.items():
-            m, v = self.state[name]["exp_avg"], self.state[name]["exp_avg_sq"]
-            m.lerp_(p.grad, 1 - beta1)
-            v.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
-            denominator = (v / (1 - beta2 ** self.num_updates)).sqrt_().add_(group.eps)
-            p.mul_(1 - lr * group.weight_decay)
-            p.addcdiv_(m, denominator, value=-lr / (1 - beta1 ** self.num_updates))
+        """Adam with bias correction and decoupled decay (arXiv:1711.05101), by torch's fused kernel: one pass over
+        memory instead of ten."""
+        states = [self.state[name] for name in owned]
+        adamw(list(owned.values()), [p.grad for p in owned.values()], [s["exp_avg"] for s in states],
+              [s["exp_avg_sq"] for s in states], [], [torch.tensor(self.num_updates - 1.0, device=p.device)
+                                                      for p in owned.values()],
+              fused=True, amsgrad=False, maximize=False, lr=lr, beta1=group.betas[0], beta2=group.betas[1],
+              weight_decay=group.weight_decay, eps=group.eps)
 
     def _muon(self, group, owned, lr, momentum):
         """Nesterov momentum, orthogonalised in one batch per shape, scaled so that tall and wide matrices move

@@ -9,6 +9,7 @@ are still running.
 import math
 import os
 import platform
+import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from nanochat.common import UserError, base_dir, tokenizer_path
 from nanochat.files import read_json
 from nanochat.gpt import GPTConfig, count
+from nanochat.paired import compare_results
 from nanochat.run import FORMAT_VERSION, STAGES, read_metrics, runs_dir
 from nanochat.tokenizer import Tokenizer
 
@@ -25,6 +27,17 @@ EVALS = ("base_eval", "chat_eval")
 STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward",
               "peak_rss_bytes", "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")
 TOKENIZER_KEYS = ("vocab_size", "text_bytes", "peak_rss_bytes", "commit", "is_dirty")
+
+# Nobody measured watts or paid a bill: round figures of 2025, good to a factor of two, that turn time into a guess.
+ASSUMED = {
+    "watts_per_core": 8.0,        # a server processor of 250 to 350 W on its 32 to 64 cores, and their memory
+    "watts_per_gpu": 700.0,       # board limit of a data-centre GPU (H100 SXM, H200)
+    "utilisation": 0.8,           # of those watts, from the first stage's start to the last one's end
+    "overhead": 1.3,              # power supply and cooling, per watt of chip
+    "usd_per_kwh": 0.2,           # between a household's price in the US and in Europe
+    "usd_per_core_hour": 0.05,    # on demand, large clouds
+    "usd_per_gpu_hour": 3.0,      # one H100 or H200 on demand
+}
 
 
 class Stage(NamedTuple):
@@ -50,13 +63,17 @@ def gather(tag: str | None, created: str) -> Card:
     last = list(stages.values())[-1]
     rows = {"tokenizer": tokenizer_figures(tokenizer)} if tokenizer else {}
     rows |= {name: stage_figures(stage) for name, stage in stages.items()}
+    total_sec = sum(row["seconds"] + row.get("eval_seconds", 0) for row in rows.values())
+    machine = machine_facts(last.config)
     report = {
         "format_version": FORMAT_VERSION, "tag": tag, "created": created,
         "commit": last.record["commit"], "is_dirty": last.record["is_dirty"],
-        "total_sec": sum(row["seconds"] + row.get("eval_seconds", 0) for row in rows.values()),
+        "total_sec": total_sec,
         "peak_rss_bytes": max(row.get("peak_rss_bytes", 0) for row in rows.values()) or None,
-        "model": model_facts(last.config["model"]), "machine": machine_facts(last.config),
+        "model": model_facts(last.config["model"]), "machine": machine,
+        "cost": guess_cost(total_sec, machine),
         "bits_per_byte": bits_per_byte(stages.get("base")), "stages": rows, "skills": skills_by_stage(stages),
+        "failures": failures_of_last(stages),
         "missing": missing_lines(tag, stages, tokenizer)}
     commands = [command_line("tok_train", tokenizer["argv"])] if tokenizer else []
     commands += [command_line(stage.record["script"], stage.config["argv"], stage.config["world"])
@@ -143,12 +160,45 @@ def bits_per_byte(base: Stage | None) -> dict:
 
 
 def skills_by_stage(stages: dict[str, Stage]) -> dict:
-    """{skill: {stage: {accuracy, n, ci95}}}"""
+    """{skill: {stage: {accuracy, n, ci95, change?}}}; change is paired.compare with the measured stage before, with its
+    name under since, where both were asked the same questions."""
     skills: dict[str, dict] = {}
-    for name, stage in stages.items():
-        for skill, score in stage.evals.get("chat_eval", {"skills": {}})["skills"].items():
+    before = None
+    for name, found in chat_evals(stages).items():
+        changes = compare_results(before[1], found) if before else {}
+        for skill, score in found["skills"].items():
             skills.setdefault(skill, {})[name] = {key: score[key] for key in ("accuracy", "n", "ci95")}
+            if skill in changes:
+                skills[skill][name]["change"] = {"since": before[0], **changes[skill]}
+        before = name, found
     return skills
+
+
+def chat_evals(stages: dict[str, Stage]) -> dict[str, dict]:
+    """What chat_eval found, by stage, in their order."""
+    return {name: stage.evals["chat_eval"] for name, stage in stages.items() if "chat_eval" in stage.evals}
+
+
+def failures_of_last(stages: dict[str, Stage]) -> dict | None:
+    """{stage, rows}: the wrong answers of the last measured stage by kind and manner; None if nobody sorted them."""
+    for name, found in reversed(chat_evals(stages).items()):
+        return {"stage": name, "rows": found["failures"]} if "failures" in found else None
+
+
+def guess_cost(seconds: float, machine: dict) -> dict:
+    """{unit, units, hours, kwh, usd_electricity, usd_rent, assumed}: `units` cores or GPUs at work for `hours`.
+
+    >>> guess_cost(3600, {"device": "CPU (10 cores)", "world": 1, "cores": 4})["kwh"]
+    0.0832
+    """
+    cores = re.search(r"\((\d+) cores\)$", machine["device"])  # see common.device_name
+    is_gpu = not cores and machine["device"] not in ("cpu", "mps")
+    unit, units = ("gpu", machine["world"]) if is_gpu else ("core", int(cores[1]) if cores else machine["cores"])
+    hours = seconds / 3600
+    watts = ASSUMED[f"watts_per_{unit}"] * units * ASSUMED["utilisation"] * ASSUMED["overhead"]
+    kwh = round(watts * hours / 1000, 6)
+    return {"unit": unit, "units": units, "hours": hours, "kwh": kwh, "usd_electricity": kwh * ASSUMED["usd_per_kwh"],
+            "usd_rent": ASSUMED[f"usd_per_{unit}_hour"] * units * hours, "assumed": ASSUMED}
 
 
 def command_line(script: str, argv: list[str], world: int = 1) -> str:
@@ -176,7 +226,7 @@ def missing_lines(tag: str, stages: dict[str, Stage], tokenizer: dict | None) ->
         else:
             has_begun = (runs_dir(name) / tag / "config.json").exists()
             lines.append(f"{STAGE_NAMES[name]} {'has not finished' if has_begun else 'was not run'}.")
-    return lines if any("chat_eval" in stage.evals for stage in stages.values()) else [*lines, "No skill was measured."]
+    return lines if chat_evals(stages) else [*lines, "No skill was measured."]
 
 
 def stage_problems(name: str, folder: Path, stages: dict[str, Stage]) -> list[str]:

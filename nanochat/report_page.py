@@ -8,13 +8,17 @@ import json
 import math
 import re
 
-from nanochat.charts import (Html, Series, el, escape, format_bytes, format_count, format_duration, format_percent,
-                             interval_chart, line_chart, smooth, thin)
-from nanochat.report import STAGE_NAMES, Card, Stage
+from nanochat.charts import (Html, Series, change_chart, el, escape, format_bytes, format_count, format_duration,
+                             format_energy, format_money, format_percent, interval_chart, line_chart, smooth,
+                             thin, two_figures)
+from nanochat.report import STAGE_NAMES, Card, Stage, chat_evals
 from nanochat.run import STAGES
+from nanochat.task_eval import in_turn
 
-MAX_SAMPLES = 8    # right answers shown, and as many wrong ones
+MAX_SAMPLES = 12   # right answers shown, and as many wrong ones
+MAX_FAILURES = 12  # rows of that table
 MAX_CHARS = 600    # of one text of a sample
+MAX_GIST = 80      # of a question or an answer in a table
 BASELINES = (("zstd19", "zstd -19"), ("byte_unigram", "byte frequencies"))
 BIG_WORDS = {"k": " thousand", "M": " million", "B": " billion", "T": " trillion"}
 
@@ -24,11 +28,14 @@ def render(card: Card) -> str:
     report, stages = card.report, card.stages
     body = [header(report), tiles(report),
             el("p", " ".join(report["missing"]), class_="missing") if report["missing"] else None,
-            section("How it learned", *learning(report, stages)),
+            section("Talking with it", *gallery(stages)),
             section("What it can do", *skills(report["skills"])),
-            section("What it says", *conversations(stages)),
+            section("What each stage changed", *changes(report["skills"])),
+            section("Where it goes wrong", *failures(report["failures"])),
+            section("Answers, right and wrong", *answers(stages)),
+            section("How it learned", *learning(report, stages)),
             section("What the base model writes by itself", *writings(stages)),
-            section("Where the time went", *wall_clock(report["stages"])),
+            section("What it cost", *wall_clock(report["stages"]), guess(report["cost"])),
             section("How to make it again", command_lines(card.commands), facts(report))]
     return PAGE.format(title=escape(f"nanochat: {report['tag']}"), style=STYLE, body=escape(body))
 
@@ -54,12 +61,13 @@ def header(report: dict) -> Html:
 
 
 def tiles(report: dict) -> Html:
-    model, bpb, memory = report["model"], report["bits_per_byte"], report["peak_rss_bytes"]
+    model, bpb, memory, cost = (report[key] for key in ("model", "bits_per_byte", "peak_rss_bytes", "cost"))
     speed = next(((row["tok_per_sec"], STAGE_NAMES[name]) for name, row in report["stages"].items()
                   if "tok_per_sec" in row), None)
     baselines = [f"{name} {bpb[key]:.2f}" for key, name in BASELINES if bpb[key]]
     shown = [("Parameters", format_count(model["params"]), f"{model['depth']} layers, {model['heads']} heads"),
              ("Wall clock", format_duration(report["total_sec"]), f"{len(report['stages'])} stages"),
+             ("Cost", format_money(cost["usd_rent"]), f"rented, a guess; {format_energy(cost['kwh'])}"),
              speed and ("Tokens per second", format_count(speed[0]), f"{speed[1]} training"),
              memory and ("Peak memory", format_bytes(memory), "of the largest process"),
              bpb["model"] and ("Bits per byte", f"{bpb['model']:.3f}", " · ".join(baselines) or "on validation text")]
@@ -132,21 +140,47 @@ def figure(stage: str, title: str, caption: str, chart: Html) -> Html:
 
 
 # -----------------------------------------------------------------------------
-# Skills and samples
+# Skills
+
+def measured_stages(scores: dict) -> list[str]:
+    return [stage for stage in STAGES if any(stage in by_stage for by_stage in scores.values())]
+
 
 def skills(scores: dict) -> list[Html]:
-    stages = [stage for stage in STAGES if any(stage in by_stage for by_stage in scores.values())]
+    stages = measured_stages(scores)
     if not stages:
         return []
-    names = [el("th", STAGE_NAMES[stage], scope="col") for stage in stages]
     rows = [el("tr", el("th", skill, scope="row"), [score_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score["n"] for score in by_stage.values()))) for skill, by_stage in scores.items()]
-    table = el("table", el("thead", el("tr", el("th", "accuracy", scope="col"), names, el("th", "n", scope="col"))),
-               el("tbody", rows))
+    heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
     return [el("p", "Greedy answers to questions it has not seen, strictly graded. Lines and small figures are 95% "
-                    "intervals.", class_="fine"),
-            el("p", [el("span", STAGE_NAMES[stage], class_=f"key {stage}") for stage in stages], class_="legend"),
-            el("div", el("div", interval_chart(scores, stages)), table, class_="columns")]
+                    "intervals.", class_="fine"), legend(stages),
+            el("div", el("div", interval_chart(scores, stages)), table("accuracy", heads, rows), class_="columns")]
+
+
+def changes(scores: dict) -> list[Html]:
+    """Of the stages that were measured on the same questions as the one before them."""
+    changed = {skill: {stage: score["change"] for stage, score in by_stage.items() if "change" in score}
+               for skill, by_stage in scores.items()}
+    stages = measured_stages(changed)
+    if not stages:
+        return []
+    since = {stage: change["since"] for by_stage in changed.values() for stage, change in by_stage.items()}
+    rows = [el("tr", el("th", skill, scope="row"), [change_cell(by_stage.get(stage)) for stage in stages])
+            for skill, by_stage in changed.items()]
+    heads = [f"{STAGE_NAMES[stage]} since {STAGE_NAMES[since[stage]]}" for stage in stages]
+    return [el("p", "The same questions before and after, in points: paired 95% intervals, and p of the exact McNemar "
+                    "test; bold where p is below 0.05.", class_="fine"), legend(stages),
+            el("div", el("div", change_chart(scores, stages)), table("change", heads, rows), class_="columns")]
+
+
+def legend(stages: list[str]) -> Html:
+    return el("p", [el("span", STAGE_NAMES[stage], class_=f"key {stage}") for stage in stages], class_="legend")
+
+
+def table(title: str, heads: list[str], rows: list[Html]) -> Html:
+    head = el("tr", [el("th", name, scope="col") for name in (title, *heads)])
+    return el("table", el("thead", head), el("tbody", rows))
 
 
 def score_cell(score: dict | None) -> Html:
@@ -156,32 +190,88 @@ def score_cell(score: dict | None) -> Html:
     return el("td", format_percent(score["accuracy"]), el("small", f"{low}–{high}"))
 
 
-def conversations(stages: dict[str, Stage]) -> list[Html]:
-    """Answers after the last stage that was measured, every skill in turn."""
-    measured = [(name, stage.evals["chat_eval"]["samples"]) for name, stage in stages.items()
-                if "chat_eval" in stage.evals]
+def change_cell(change: dict | None) -> Html:
+    if change is None:
+        return el("td", "–")
+    difference, low, high = (f"{100 * share:+.1f}".replace("-", "\u2212")
+                             for share in (change["difference"], *change["ci95"]))
+    p = "p < 0.001" if change["p"] < 0.001 else f"p {change['p']:.2g}"
+    difference = el("b" if change["p"] < 0.05 else "span", difference if change["difference"] else "0")
+    return el("td", difference, el("small", f"{low} to {high}"), el("small", p))
+
+
+def failures(found: dict | None) -> list[Html]:
+    if not found or not found["rows"]:
+        return []
+    name, num_wrong = STAGE_NAMES[found["stage"]], sum(row["count"] for row in found["rows"])
+    shown = [el("tr", el("th", el("b", row["skill"]), " ", row["kind"], el("small", gist(row["example"])), scope="row"),
+                el("td", row["manner"]), el("td", f"{row['count']} of {row['n_kind']}", meter(row)))
+             for row in found["rows"][:MAX_FAILURES]]
+    return [el("p", f"The commonest of {num_wrong} wrong answers after {name}, by kind of question and by how they are "
+                    "wrong, with one example of each.", class_="fine"),
+            el("div", table("skill and kind", ["manner", "wrong"], shown), class_="failures")]
+
+
+def meter(row: dict) -> Html:
+    return el("i", el("i", style=f"width: {100 * row['count'] / row['n_kind']:.0f}%"), class_="meter")
+
+
+def gist(example: dict) -> list[str]:
+    """The last thing asked, what came, and what should have come."""
+    asked = str(example["question"]).strip().split("\n")[-1].removeprefix("user: ")
+    asked = asked if len(asked) <= MAX_GIST else "…" + asked[-MAX_GIST:]
+    answer, expected = (clip(example[key], MAX_GIST) for key in ("answer", "expected"))
+    return [f"“{asked}” → “{answer}”", f" (right: {expected})" if expected != "null" else ""]
+
+
+# -----------------------------------------------------------------------------
+# Conversations
+
+def gallery(stages: dict[str, Stage]) -> list[Html]:
+    """Open chats with the last model that was measured."""
+    shown = [(name, found["gallery"]) for name, found in chat_evals(stages).items() if found.get("gallery")]
+    if not shown:
+        return []
+    name, chats = shown[-1]
+    return [el("p", f"The model after {STAGE_NAMES[name]}, not picked: the same openings in every report card.",
+               class_="fine"),
+            el("div", [el("article", el("p", chat["title"], class_="fine"), bubbles(chat["messages"]),
+                          None if chat["messages"][-1]["role"] == "assistant" else NOTHING)
+                       for chat in chats], class_="cards")]
+
+
+def bubbles(messages: list[dict]) -> list[Html]:
+    return [bubble("answer" if message["role"] == "assistant" else "user", message["content"]) for message in messages]
+
+
+def bubble(kind: str, content: str | list[dict]) -> Html:
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return el("div", [part_html(part) for part in parts], class_=kind)
+
+
+NOTHING = el("div", "(nothing)", class_="answer")
+
+
+def answers(stages: dict[str, Stage]) -> list[Html]:
+    """Graded answers after the last stage that was measured, every skill in turn."""
+    measured = [(name, found["samples"]) for name, found in chat_evals(stages).items()]
     if not measured:
         return []
     name, samples = measured[-1]
     groups = {f"Right, after {STAGE_NAMES[name]}": [sample for sample in samples if sample["score"] == 1],
               f"Wrong, after {STAGE_NAMES[name]}": [sample for sample in samples if sample["score"] < 1]}
-    return [el("div", el("h3", title), el("div", [conversation(sample) for sample in in_turn(group)], class_="cards"))
+    return [el("div", el("h3", title),
+               el("div", [conversation(sample) for sample in in_turn(group, "skill", MAX_SAMPLES)], class_="cards"))
             for title, group in groups.items() if group]
 
 
-def in_turn(samples: list[dict]) -> list[dict]:
-    """The first of every skill, then the second of every skill, up to MAX_SAMPLES."""
-    by_skill: dict[str, list] = {}
-    for sample in samples:
-        by_skill.setdefault(sample["skill"], []).append(sample)
-    return [group[i] for i in range(len(samples)) for group in by_skill.values() if i < len(group)][:MAX_SAMPLES]
-
-
 def conversation(sample: dict) -> Html:
-    notes = [] if sample["score"] == 1 else [f"{key}: {clip(sample[key])}" for key in ("expected", "error")
-                                             if sample.get(key) is not None]
-    return el("article", el("p", sample["skill"], class_="fine"), question_html(sample["question"]),
-              el("p", [part_html(part) for part in sample["parts"]] or "(nothing)", class_="answer"),
+    is_right = sample["score"] == 1
+    notes = [] if is_right else [f"{key}: {clip(sample[key], MAX_CHARS // 3)}" for key in ("expected", "error")
+                                 if sample.get(key) is not None]
+    return el("article", el("p", sample["skill"], class_=f"fine {'right' if is_right else 'wrong'}"),
+              question_html(sample["question"]),
+              bubble("answer", sample["parts"]) if sample["parts"] else NOTHING,
               [el("p", note, class_="fine") for note in notes])
 
 
@@ -190,7 +280,7 @@ def question_html(text: str) -> list[Html]:
     first, *rest = re.split(r"^(user|assistant|system): ", clip(text), flags=re.MULTILINE)
     turns = [("user", first)] if first or not rest else []
     turns += zip(rest[::2], rest[1::2])
-    return [el("p", said.strip(), class_="answer" if role == "assistant" else "user") for role, said in turns]
+    return bubbles([{"role": role, "content": said.strip()} for role, said in turns])
 
 
 def part_html(part: dict) -> Html:
@@ -199,9 +289,9 @@ def part_html(part: dict) -> Html:
     return el("code", clip(part["text"]), class_=part["type"])
 
 
-def clip(value) -> str:
+def clip(value, most: int = MAX_CHARS) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + "…"
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def writings(stages: dict[str, Stage]) -> list[Html]:
@@ -210,7 +300,7 @@ def writings(stages: dict[str, Stage]) -> list[Html]:
 
 
 # -----------------------------------------------------------------------------
-# Time, and how to repeat it
+# Time, money, and how to repeat it
 
 def wall_clock(rows: dict) -> list[Html]:
     eval_seconds = sum(row.get("eval_seconds", 0) for row in rows.values())
@@ -226,7 +316,25 @@ def wall_clock(rows: dict) -> list[Html]:
     body = [el("tr", el("th", title, scope="row", class_=f"key {name}"),
                [el("td", show(row[key]) if key in row else "–", class_=key) for _, key, show in columns])
             for name, title, row in spent]
-    return [bar, el("table", el("thead", head), el("tbody", body))]
+    total = el("tr", el("th", "together", scope="row"),
+               el("td", format_duration(sum(row["seconds"] for *_, row in spent))),
+               [el("td", class_=key) for _, key, _ in columns[1:]], class_="total")
+    return [bar, el("table", el("thead", head), el("tbody", body, total))]
+
+
+def guess(cost: dict) -> list[Html]:
+    """Energy and money, with everything they were guessed from."""
+    assumed, unit = cost["assumed"], {"core": "core", "gpu": "GPU"}[cost["unit"]]
+    shown = {"Energy, a guess": format_energy(cost["kwh"]),
+             "That electricity": format_money(cost["usd_electricity"]),
+             "Rented instead": format_money(cost["usd_rent"])}
+    watts, usd_per_hour = assumed[f"watts_per_{cost['unit']}"], assumed[f"usd_per_{cost['unit']}_hour"]
+    basis = (f"Nothing here was metered; good to a factor of two. Assumed: {cost['units']} x {watts:g} watts per "
+             f"{unit}, {format_percent(assumed['utilisation'])} used, times {assumed['overhead']:g} for power supply "
+             f"and cooling, for {two_figures(cost['hours'])} hours; ${assumed['usd_per_kwh']:.2f} per kWh; rented at "
+             f"${usd_per_hour:.2f} per {unit} and hour.")
+    return [el("dl", [el("div", el("dt", name), el("dd", value)) for name, value in shown.items()], class_="tiles"),
+            el("p", basis, class_="missing")]
 
 
 def command_lines(commands: list[str]) -> Html:
@@ -263,13 +371,14 @@ PAGE = """<!doctype html>
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfaf8; --raised: #fff; --ink: #22241f; --soft: #6a6b64; --line: #e3e0d9;
-  --mine: #eeebe4; --accent: #176b5b; --c-tokenizer: #8d8b82; --c-base: #3f6fa8; --c-mid: #b9832c; --c-sft: #176b5b;
-  --c-rl: #95508a; --c-eval: #c9c5ba;
+  --mine: #dcece6; --theirs: #f1eee8; --band: #f4f1ec; --accent: #176b5b; --bad: #b4472f;
+  --c-tokenizer: #8d8b82; --c-base: #3f6fa8; --c-mid: #b9832c; --c-sft: #176b5b; --c-rl: #95508a; --c-eval: #c9c5ba;
   --serif: ui-serif, "Iowan Old Style", "Palatino Linotype", Charter, Georgia, "Liberation Serif", serif;
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #161716; --raised: #212322; --ink: #e6e6e1; --soft: #9b9d96; --line: #2f3231; --mine: #2b2e2d;
-    --accent: #6cc7b2; --c-tokenizer: #85867f; --c-base: #7199cd; --c-mid: #cc9f57; --c-sft: #5fb7a2; --c-rl: #bd82b3;
+  :root { --paper: #161716; --raised: #212322; --ink: #e6e6e1; --soft: #9b9d96; --line: #2f3231;
+    --mine: #1d3d36; --theirs: #2c2f2e; --band: #1c1e1d; --accent: #6cc7b2; --bad: #e08a72;
+    --c-tokenizer: #85867f; --c-base: #7199cd; --c-mid: #cc9f57; --c-sft: #5fb7a2; --c-rl: #bd82b3;
     --c-eval: #4c504e; } }
 .tokenizer { --c: var(--c-tokenizer); } .base { --c: var(--c-base); } .mid { --c: var(--c-mid); }
 .sft { --c: var(--c-sft); } .rl { --c: var(--c-rl); } .eval { --c: var(--c-eval); }
@@ -293,7 +402,7 @@ h1 { max-width: 22em; margin: 2.25rem 0 .75rem; font: 600 clamp(1.75rem, 5.5vw, 
 h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
 .lead { max-width: 40rem; color: var(--soft); font-size: 1.0625rem; }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 1px; margin-top: 2.25rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; margin-top: 2.25rem;
   overflow: hidden; border: 1px solid var(--line); border-radius: .875rem; background: var(--line); }
 .tiles div { padding: 1rem 1.125rem; background: var(--raised); }
 .tiles dt { color: var(--soft); font-size: .8125rem; }
@@ -309,6 +418,8 @@ figcaption b { color: var(--c); }
 svg text { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
 svg .ink { fill: var(--ink); }
 .grid { stroke: var(--line); }
+.band { fill: var(--band); }
+.zero { stroke: var(--soft); }
 .rule { stroke: var(--soft); stroke-dasharray: 2 3; }
 path { fill: none; stroke: var(--c); stroke-linejoin: round; stroke-linecap: round; }
 .faint { stroke-width: 1; opacity: .35; }
@@ -329,18 +440,29 @@ td small { display: block; color: var(--soft); font-size: .6875rem; line-height:
 .bar { display: flex; gap: 2px; height: 1.75rem; margin-bottom: 1rem; overflow: hidden; border-radius: .5rem; }
 .bar i { min-width: 2px; background: var(--c); }
 
-.cards { columns: 2; column-gap: 1.25rem; }
+.total th, .total td { border-bottom: 0; font-weight: 600; }
+.failures { margin-top: .75rem; }
+.failures td { padding-left: .75rem; white-space: nowrap; }
+.failures th small { display: block; margin-top: .125rem; color: var(--soft); font-size: .75rem; }
+.meter { display: block; height: .25rem; margin-top: .25rem; border-radius: .25rem; background: var(--line); }
+.meter i { display: block; height: 100%; border-radius: .25rem; background: var(--bad); }
+
+.cards { columns: 2; column-gap: 1.25rem; margin-top: .75rem; }
 .cards > * { margin-bottom: 1.25rem; padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem;
   background: var(--raised); break-inside: avoid; white-space: pre-wrap; }
 blockquote { font: .9375rem/1.55 var(--serif); }
-.user { width: fit-content; max-width: 92%; margin: .5rem 0 .75rem auto; padding: .5rem .875rem; border-radius: .875rem;
-  background: var(--mine); font-size: .9375rem; }
-.answer { margin-bottom: .25rem; font-size: .9375rem; }
+.user, .answer { width: fit-content; max-width: 88%; margin-top: .5rem; padding: .5rem .875rem; border-radius: 1.125rem;
+  background: var(--theirs); font-size: .9375rem; line-height: 1.4; }
+.user { margin-left: auto; border-bottom-right-radius: .25rem; background: var(--mine); }
+.answer { border-bottom-left-radius: .25rem; }
+.answer span { display: block; }
+article > .fine:last-child:not(:first-child) { margin-top: .5rem; }
+.right::before { content: "✓ "; color: var(--accent); } .wrong::before { content: "✗ "; color: var(--bad); }
 code, pre { font-family: var(--mono); font-size: .8125rem; }
 code { display: inline-block; max-width: 100%; padding: .125rem .5rem; border: 1px solid var(--line);
   border-radius: .375rem; background: var(--paper); }
 .python::before { content: "calculator "; color: var(--soft); }
-.python_output { margin: 0 .375rem 0 .25rem; border-color: transparent; color: var(--accent); }
+.python_output { margin: 0 .375rem .25rem .25rem; background: none; border-color: transparent; color: var(--accent); }
 .python_output::before { content: "= "; }
 pre { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem; background: var(--raised);
   white-space: pre-wrap; }

@@ -1,12 +1,16 @@
 """How a task is evaluated: which items, how they are asked and graded, and how sure the result is.
 
 All prompts go to the engine in one call, which keeps its rows full. A grader that raises or returns no number in
-[0, 1] gives its item 0 and is counted. Left out: kinds other than "generate", and graders that hang, which would
-need a process of their own; ours are string functions.
+[0, 1] gives its item 0 and is counted. Wrong answers are sorted by what was asked (`kind_of`) and by how they are
+wrong (`manner_of`). Left out: kinds of task other than "generate", and graders that hang, which would need a process of
+their own; ours are string functions.
 """
 
+import hashlib
+import json
 import math
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +26,8 @@ class TaskResult:
     accuracy: float               # mean score
     n: int                        # items asked
     ci95: tuple[float, float]     # Wilson
-    records: list[dict]           # per item: index, question, expected, answer, parts, score, error
+    records: list[dict]           # per item: index, question, kind, expected, answer, parts, score, manner, error
+    items_sha256: str             # of all questions and answers in order: equal if the same was asked
     num_failed_grades: int        # of the zeros in it, how many are the grader's fault
 
 
@@ -37,12 +42,15 @@ def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, s
     params = SamplingParams(max_tokens=max_tokens, temperature=temperature, seed=seed)
     completions = [group[0] for group in engine.generate(prompts, params)]
     grades = [grade(task, example, completion) for example, completion in zip(examples, completions)]
-    records = [{"index": i, "question": question_text(example), "expected": example.answer, "answer": completion.text,
-                "parts": completion.parts, "score": g.score, "error": completion.error or g.failure}
+    records = [{"index": i, "question": question_text(example), "kind": kind_of(example), "expected": example.answer,
+                "answer": completion.text, "parts": completion.parts, "score": g.score,
+                "manner": manner_of(example, completion.text) if g.score < 1 else None,
+                "error": completion.error or g.failure}
                for i, example, completion, g in zip(indices, examples, completions, grades)]
     total, n = sum(g.score for g in grades), len(grades)
     return TaskResult(name=task.name, accuracy=total / n if n else 0.0, n=n, ci95=wilson_interval(total, n),
-                      records=records, num_failed_grades=sum(g.failure is not None for g in grades))
+                      records=records, items_sha256=sha256_of_items(examples),
+                      num_failed_grades=sum(g.failure is not None for g in grades))
 
 
 def choose_items(num_items: int, max_items: int | None, seed: int) -> list[int]:
@@ -60,6 +68,59 @@ def question_text(example: Example) -> str:
     if Counter(message["role"] for message in messages) == {"user": 1}:
         return messages[0]["content"]
     return "\n".join(f"{message['role']}: {visible_text(message['content'])}" for message in messages)
+
+
+def sha256_of_items(examples: list[Example]) -> str:
+    asked = [[example.conversation["messages"], example.answer] for example in examples]
+    return hashlib.sha256(json.dumps(asked, default=str).encode()).hexdigest()
+
+
+# -----------------------------------------------------------------------------
+# Failures
+
+NO_ANSWER, DOES_NOT_KNOW, RIVAL, OTHER = "no answer", "I don't know", "a rival", "other"
+ADMITS = re.compile(r"\b(don't|do not|can't|cannot) (know|tell|say)\b|\bno idea\b", re.I)  # tinyworld_grade's is finer
+
+
+def kind_of(example: Example) -> str:
+    """What sort of question of its task it is; "" for tasks that have only one."""
+    return str(example.meta.get("kind", ""))
+
+
+def manner_of(example: Example, text: str) -> str:
+    """How a wrong answer is wrong. A rival is another answer to the same question, of those in meta["rivals"]."""
+    if not text.strip():
+        return NO_ANSWER
+    if ADMITS.search(text):
+        return DOES_NOT_KNOW
+    rivals = filter(None, (plain_words(str(rival)) for rival in example.meta.get("rivals", ())))
+    return RIVAL if any(f" {rival} " in f" {plain_words(text)} " for rival in rivals) else OTHER
+
+
+def plain_words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def count_failures(records: list[dict]) -> list[dict]:
+    """[{kind, manner, count, n_kind, example}], most frequent first: wrong answers of a kind and manner, of how many
+    questions of that kind, and the first of them with {question, expected, answer}."""
+    asked = Counter(record["kind"] for record in records)
+    groups: dict[tuple, list] = {}
+    for record in records:
+        if record["score"] < 1:
+            groups.setdefault((record["kind"], record["manner"]), []).append(record)
+    rows = [{"kind": kind, "manner": manner, "count": len(group), "n_kind": asked[kind],
+             "example": {key: group[0][key] for key in ("question", "expected", "answer")}}
+            for (kind, manner), group in groups.items()]
+    return sorted(rows, key=lambda row: -row["count"])
+
+
+def in_turn(rows: list[dict], key: str, most: int) -> list[dict]:
+    """The first row of every value of `key`, then the second of every one, up to `most`."""
+    groups: dict[str, list] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return [group[i] for i in range(len(rows)) for group in groups.values() if i < len(group)][:most]
 
 
 # -----------------------------------------------------------------------------

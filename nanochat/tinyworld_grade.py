@@ -8,7 +8,8 @@ an unforeseen wording may be refused, a wrong one should not pass. Left out: whe
 import re
 from decimal import Decimal
 
-from nanochat.tinyworld import COLOURS, FACTS, bare
+from nanochat.tinyworld import COLOURS, bare
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, in_digits, plain, singular
 
 MAX_WORDS = 40           # an answer, not a list of guesses and not the story again; stories are exempt
 SMALL_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
@@ -50,12 +51,19 @@ def says_only(text: str, answer: str, others: list[str]) -> bool:
 
 
 def grade_facts(answer, meta, text):
-    """The answer, and no other subject or answer of the same kind, save what the question itself names."""
+    """The answer, and no other subject or answer of the same kind, save what the question itself names. Cow and cows
+    are the same, 60 and sixty too."""
     answers, asked = FACTS[meta["kind"]].answers, meta["question"]
-    if meta["kind"] in ("parts", "time"):
-        return numbers(text) - numbers(asked) == numbers(answer) and not NEGATION.search(text)
-    names = {bare(name) for pair in answers.items() for name in pair} | set(COLOURS if meta["kind"] == "colour" else ())
-    return says_only(text, answer, [name for name in names if not has_phrase(f"{answer} {meta['key']} {asked}", name)])
+    rivals = {name.rpartition(" of ")[2] for name in answers} | set(COLOURS if meta["kind"] == "colour" else ())
+    if meta["kind"] in NUMBER_KINDS:
+        found = numbers(in_digits(text)) - numbers(in_digits(asked))
+        is_right = found == numbers(in_digits(answer))
+    else:
+        rivals |= set(answers.values())
+        is_right = has_phrase(singular(text), singular(plain(answer)))
+    named = singular(f"{answer} {meta['key']} {asked}")
+    rivals = {singular(plain(name)) for name in rivals if not has_phrase(named, singular(plain(name)))}
+    return is_right and not NEGATION.search(text) and not any(has_phrase(singular(text), name) for name in rivals)
 
 
 HAS = {  # aspect of tinyworld_chats.IDENTITY: what the answer must say
@@ -66,7 +74,10 @@ HAS = {  # aspect of tinyworld_chats.IDENTITY: what the answer must say
     "human": r"\b(no|not)\b.*\b(program|model)\b|\b(program|model)\b.*\bnot\b",
     "how": r"\b(trained|learned)\b.*\b(stories|chats|scratch|this computer)\b",
     "size": r"\bsmall\b.*\bmistakes\b|\bmistakes\b.*\bsmall\b",
-    "internet": r"\b(no|not|never|without)\b.*\binternet\b|\bno\b.*\bthis computer\b",
+    "internet": r"\b(not|never|without|no)\b.*\b(internet|web|online)\b|^no\b.*\bthis computer\b|\boffline\b",
+    "age": r"\b(trained|made|born|built)\b.*\b(short while|short time|not long|recently|lately)\b"
+           r"|\b(very|still|so) young\b",
+    "language": r"\benglish\b", "feelings": r"\b(no|not|never|without)\b.*\b(feelings?|feel)\b",
 }
 HAS_NOT = re.compile(
     r"\b(chatgpt|openai|gpt-?\d*|siri|alexa|claude|anthropic|gemini|google|copilot|microsoft|bard|llama|meta|cortana)\b"
@@ -75,12 +86,18 @@ HAS_NOT = re.compile(
     r"|\b(?:my name is|i am called|call me) (?!nanochat\b)\w+"
     r"|\bi(?: am|'m) (?:an? )?(?:real )?(?:human|person|man|woman|boy|girl|robot|large|big)\b"
     r"|\byes\b.*\b(human|person|alive|internet)\b"
-    r"|\bin the cloud\b|\bon a server\b|\bnever make mistakes\b|\bi use the internet\b|\bor\b")
+    r"|\bin the cloud\b|\bon a server\b|\bnever make mistakes\b|\bi (use|am on|am connected to) the internet\b|\bor\b"
+    r"|\bi (?:do |really )?(?:have|feel) (?!no\b|not\b)(?:\w+ )?(?:feelings?|happy|sad|pain|love)\b|\bi was born\b")
+TONGUES = re.compile(r"\b(french|german|spanish|italian|chinese|japanese|latin|dutch|polish|russian|greek|danish"
+                     r"|swedish|portuguese|turkish|all languages|many languages|every language)\b")
 
 
 def grade_identity(answer, meta, text):
     low = " ".join(text.lower().split())
-    denied = meta["aspect"] in ("human", "other", "internet") and low.startswith("yes")
+    claims = re.split(r"[.,;:!?]|\band\b|\bbut\b", low)
+    denied = meta["aspect"] in ("human", "other", "internet", "feelings") and low.startswith("yes")
+    denied |= meta["aspect"] == "age" and bool(numbers(low) or re.search(r"\b(years|(?<!not )long ago|old)\b", low))
+    denied |= any(TONGUES.search(claim) and not NEGATION.search(claim) for claim in claims)
     return bool(re.search(HAS[meta["aspect"]], low)) and not HAS_NOT.search(low) and not denied
 
 
@@ -88,40 +105,62 @@ def grade_arithmetic(answer, meta, text):
     return last_number(text) == Decimal(answer)
 
 
+def spelled_out(text: str) -> str:
+    """The longest run of single letters: "b a k e" in "I spell it: b a k e."."""
+    runs = re.findall(r"(?<!\w)(?:[a-z](?:\W+|$)){2,}", text.lower())
+    return "".join(words(max(runs, key=len))) if runs else ""
+
+
 def grade_letters(answer, meta, text):
-    """The last number, in digits or as a word."""
+    """A count: the last number, in digits or as a word. A spelling: all letters. First and last: the letter named."""
+    if NEGATION.search(text):
+        return False
+    if meta["kind"] == "spell":
+        return spelled_out(text) == "".join(words(answer))
+    if meta["kind"] in ("first", "last"):
+        return [word for word in words(sentences(text)[-1]) if len(word) == 1] == [answer] if words(text) else False
     spelled = re.sub(r"\b(" + "|".join(SMALL_NUMBERS) + r")\b", lambda m: str(SMALL_NUMBERS.index(m[0].lower())), text,
                      flags=re.I)
     return last_number(spelled) == Decimal(answer)
 
 
+def in_words(text: str) -> str:
+    """Numbers up to twelve as words."""
+    return re.sub(r"\b\d{1,2}\b", lambda m: SMALL_NUMBERS[int(m[0])] if int(m[0]) <= 12 else m[0], text)
+
+
 def grade_told(answer, meta, text):
     """Reading and memory: the value, and none of its rivals from the same story or chat."""
-    return says_only(text, answer, meta["rivals"])
+    return says_only(in_words(text), in_words(answer), [in_words(rival) for rival in meta["rivals"]])
 
 
 MOOD_SIGNS = {"": r"", "happy": r"\b(happy|happily|happier|glad|joy|danced|celebrated)\b",
               "sad": r"\b(sad|sadly|cried|alone|lonely|tears)\b",
-              "funny": r"\b(laugh\w*|funny|giggled|joke)\b"}
+              "funny": r"\b(laugh\w*|funny|giggled|joke)\b",
+              "scary": r"\b(scary|scared|afraid|frightened|fear|trembled|shivered)\b",
+              "sleepy": r"\b(asleep|sleep|sleeps|slept|sleepy|dreamed|yawned)\b"}
 ENDINGS = re.compile(r"((^|[.!?][\"']?\s+)(the end|good ?night|th(is|at) (is|was) the end( of \w+ story)?)"
                      r"|happily ever after)[.!]*[\"']?$", re.I)
 
 
 def grade_story(answer, meta, text):
-    """At least three different sentences that mention every wished thing, the mood in the last part, and an ending."""
-    lines = sentences(text)
-    body = lines[:-1] if lines and len(words(lines[-1])) <= 3 else lines
+    """At least three sentences, none said twice, that mention every wished thing; the mood near the end; an ending."""
     wish = meta["wish"]
+    body = [line for line in sentences(text) if not ENDINGS.match(line)]
+    told = [tuple(words(line)) for line in body if len(words(line)) >= 4]
+    is_told = len(told) == len(set(told)) >= 3
     wished = all(has_phrase(" ".join(body), wish[key]) for key in ("hero", "treasure", "place") if wish[key])
-    is_told = len({line for line in body if len(words(line)) >= 4}) >= 3
     return (is_told and wished and bool(ENDINGS.search(text.strip()))
             and bool(re.search(MOOD_SIGNS[wish["mood"]], " ".join(body[-3:]), re.I)))
 
 
 ADMITS = re.compile(r"\b(don't|do not|cannot|can't) (know|tell|say)\b|\bno idea\b|\bnot known to me\b|\bnever heard\b"
                     r"|\bnot sure\b", re.I)
-EXPLAINS = re.compile(r"\b(not|never|cannot|nobody|no one|only you|unknown|no way|no idea|sorry|\w+n't)\b"
-                      r"|^(please|you (can|could)|ask me)\b", re.I)
+REASONS = re.compile(  # who does not know, or of what nothing is known; "it is not Paris" is a guess, not a reason
+    r"^(please|you (can|could)|ask|(i am |i'm )?sorry|no idea)\b"
+    r"|\b(i|my|me|nobody|no one|we)\b.*\b(not|cannot|never|no|outside)\b|\bi\b.*n't\b"
+    r"|^(nobody|no one|only you)\b|\byou (have not|haven't|did not|didn't|never)\b"
+    r"|\b(not known|unknown|cannot be|can't be)\b|^(this|that)( name| word)? is (not in|outside|new to|unknown)", re.I)
 
 
 def grade_unknown(answer, meta, text):
@@ -130,17 +169,84 @@ def grade_unknown(answer, meta, text):
     asked = set(words(meta["question"]))
     new_names = {w.lower() for c in clauses for w in re.findall(r"\b[A-Z]\w*", c.strip()[1:])} - asked - {"i"}
     has_number = any(w.isdigit() or w in SMALL_NUMBERS[2:] for w in words(text))
-    all_explain = all(EXPLAINS.search(clause.strip()) for clause in clauses)
+    all_explain = all(ADMITS.search(clause) or REASONS.search(clause.strip()) for clause in clauses)
     return bool(ADMITS.search(text)) and all_explain and not new_names and not has_number
 
 
+COMPARISONS = re.compile(r"\b(?:(?:bigg|larg|great|small|heavi|light|fast|quick|slow|old|young|tall|short|rich|poor"
+                         r"|strong|weak|earli)(?:er|est)|later|last|first)\b")
+BARE_YES = {"yes": ("", "it is", "that is right", "that is true"), "no": ("", "it is not", "that is wrong")}
+
+
+def grade_comparing(answer, meta, text):
+    """The winner alone, or more than its rival; a yes or no must be the right one; an order must be the whole one."""
+    if meta["kind"].startswith("order"):
+        parts = answer.split(", ")
+        return [w for w in words(text) if w in parts or w.isdigit()] == parts and not NEGATION.search(text)
+    low = " ".join(text.lower().split())
+    yes = re.match(r"(yes|no)\b[,.!]?\s*", low)
+    if yes and yes[1] != meta["yes"]:
+        return False
+    said = low[yes.end():] if yes else low
+    if yes and " ".join(words(said)) in BARE_YES[yes[1]]:
+        return True
+    for rival in meta["rivals"]:
+        said = re.sub(rf"(?<=er than )(an? |the )?{re.escape(rival.lower())}\b", "", said)
+    listed = {w for w in words(said) if w.isdigit()} - {answer} or re.search(r"\b(and|both|same|equal\w*)\b", said)
+    fits = set(COMPARISONS.findall(said)) <= set(meta["words"])
+    return fits and not listed and says_only(said, answer, meta["rivals"])
+
+
+def listed_right(text, meta):
+    """As many different things as wanted, each of the wanted kind, each line or part of the wanted form."""
+    form, allowed = meta["kind"], {bare(thing.lower()).removesuffix("s") for thing in meta["allowed"]}
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if form == "commas":
+        found = re.split(r", and |, | and ", lines[0].rstrip(".!")) if len(lines) == 1 else []
+    else:
+        marks = ["- " if form == "list" else f"{i}. " for i in range(1, len(lines) + 1)]
+        found = [line[len(mark):] if line.startswith(mark) else "" for line, mark in zip(lines, marks)]
+    things = [bare(thing.strip().lower()).rstrip(".").removesuffix("s") for thing in found]
+    return len(things) == len(set(things)) == meta["count"] and set(things) <= allowed
+
+
+def grade_format(answer, meta, text):
+    """The right content, in the format that was asked for and in no other."""
+    form, said = meta["kind"], text.strip()
+    if "allowed" in meta:
+        return listed_right(text, meta)
+    if form in ("word", "often"):
+        return words(said) == words(answer)
+    if form == "yes or no":
+        return words(said) == [answer]
+    if form == "number":
+        return bool(re.fullmatch(r"\d+\.?", said)) and numbers(said) == numbers(answer)
+    spoken = words(said)
+    if form == "twice":
+        half = " ".join(spoken[:len(spoken) // 2])
+        return spoken == words(half) * 2 and fact_is_right(answer, meta, half)
+    if form == "start":
+        start, _, rest = said.partition(" ")
+        return words(start) == [meta["start"].lower()] and fact_is_right(answer, meta, rest)
+    looks_right = {"capital letters": said == said.upper(), "small letters": said == said.lower(),
+                   "sentence": len(spoken) >= 3 and said[:1].isupper() and said[-1:] in (".", "!"),
+                   "full stop": said.endswith(".") and not said.endswith(".."), "exclamation": said.endswith("!")}
+    return looks_right[form] and fact_is_right(answer, meta, said)
+
+
+def fact_is_right(answer, meta, text):
+    kind, key = meta["fact"]
+    return grade_facts(answer, {"kind": kind, "key": key, "question": meta["question"]}, text)
+
+
 GRADERS = {"facts": grade_facts, "identity": grade_identity, "arithmetic": grade_arithmetic, "letters": grade_letters,
-           "reading": grade_told, "memory": grade_told, "story": grade_story, "unknown": grade_unknown}
+           "reading": grade_told, "memory": grade_told, "story": grade_story, "unknown": grade_unknown,
+           "comparing": grade_comparing, "format": grade_format}
 
 
 def grade(skill: str, answer: str, meta: dict, text: str) -> float:
     """1.0 for a right answer, else 0.0. `answer` and `meta` as in tinyworld_chats.Item, `text` what is visible."""
-    said, asked = words(text), words(meta["question"])
+    said, asked = words(text), words(meta.get("prompt", meta["question"]))
     is_echo = len(said) > 1 and asked[-len(said):] == said
     is_long = skill != "story" and len(said) > MAX_WORDS
     is_question = skill not in ("story", "identity") and text.strip().endswith("?")

@@ -53,10 +53,11 @@ def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], 
 
 def build_optimizer(model: GPT, *, embedding_lr: float, unembedding_lr: float, matrix_lr: float, weight_decay: float,
                     muon_dtype: torch.dtype) -> MuonAdamW:
-    """Muon for the blocks' matrices, AdamW for embedding and head."""
+    """Muon for the blocks' matrices, AdamW for embeddings and head."""
     info = get_dist_info()
     params = dict(model.named_parameters())
     tables = {"wte.weight": embedding_lr, "lm_head.weight": unembedding_lr}
+    tables |= {name: embedding_lr for name in params if name.startswith("value_embeds.")}
     groups = [ParamGroup("adamw", {name: params.pop(name)}, lr) for name, lr in tables.items()]
     groups.append(ParamGroup("muon", params, matrix_lr, weight_decay))
     return MuonAdamW(groups, rank=info.rank, world=info.world, muon_dtype=muon_dtype)

@@ -2,27 +2,46 @@
 
     python -m scripts.chat_eval                                     # the newest chat model, every skill
     python -m scripts.chat_eval --source sft --skills arithmetic,letters --max-items 50
+    python -m scripts.chat_eval --source rl --against sft           # and whether it got better, question by question
 
-Writes chat_eval.json beside the model's checkpoints. A model that was measured with the same settings before is
-not measured again.
+Writes chat_eval.json beside the model's checkpoints: scores, failures by kind, samples, and a gallery of open chats
+for the report. A model that was measured with the same settings before is not measured again.
 """
 
 import argparse
 import time
 from pathlib import Path
 
+from nanochat.chat import closed_parts
 from nanochat.checkpoint import find_step, weights_sha256
 from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, print0
-from nanochat.engine import load_chat_engine
+from nanochat.conversation import render_prompt
+from nanochat.engine import SamplingParams, load_chat_engine
 from nanochat.files import read_json, write_json
+from nanochat.paired import compare_results
 from nanochat.run import STAGES, new_record, peak_rss_bytes, process_seconds
-from nanochat.task_eval import TaskResult, evaluate_task
+from nanochat.task_eval import TaskResult, count_failures, evaluate_task, in_turn
 from nanochat.tinyworld_chats import SKILLS
 from tasks.tinyworld import TinyWorld
 
-FORMAT_VERSION = 1
-NUM_SAMPLES = 3  # right answers kept per skill, and as many wrong ones
+FORMAT_VERSION = 2
+NUM_SAMPLES = 6    # right answers kept per skill, and as many wrong ones
+NUM_FAILURES = 15  # lines of the table that is printed; the file has them all
 SPLITS = ("test", "val")
+GALLERY_TOKENS = 160
+
+# (title, temperature, what the user says turn by turn). Greedy where one answer is right, else as people chat.
+GALLERY = (
+    ("hello", 0.8, ("Hello! How are you?", "What can you do?")),
+    ("a story", 0.8, ("Please tell me a story.",)),
+    ("another story", 0.8, ("Tell me a funny story about a dragon.",)),
+    ("who are you", 0.8, ("Who are you?", "Who made you?")),
+    ("a sum", 0.0, ("What is 417 + 286?", "And what is 12 times 34?")),
+    ("a word to count", 0.0, ("How many letters are in the word lantern?",)),
+    ("a name to remember", 0.0, ("Hi! My name is Lina.", "I like apples.", "What is my name?")),
+    ("a fact", 0.0, ("What is the opposite of hot?", "How many legs does a spider have?")),
+    ("something unknown", 0.0, ("What did I have for breakfast today?",)),
+)
 
 
 def build_parser():
@@ -33,6 +52,7 @@ def build_parser():
     parser.add_argument("--skills", default=",".join(SKILLS), help="comma list (default: all of %(default)s)")
     parser.add_argument("--max-items", type=int, default=200, help="questions per skill (default 200)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="test to report, val to choose (default test)")
+    parser.add_argument("--against", help="compare with this stage's chat_eval.json: mid, sft, or sft/<other tag>")
     parser.add_argument("--batch-size", type=int, default=64, help="answers at once (default 64)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--dtype", help="float32, bfloat16 or float64 (default: bf16 where fast)")
@@ -54,10 +74,11 @@ def main(args):
     device = compute_init(args.device_type)
     dtype = dtype_name(choose_dtype(args.dtype, device))
     step_dir = find_step(args.source, args.model_tag, args.step)
-    source, tag, step = step_dir.parent.parent.name, step_dir.parent.name, int(step_dir.name.removeprefix("step_"))
+    source, tag, step = step_dir.parent.parent.name, step_dir.parent.name, step_number(step_dir)
     settings = {"format_version": FORMAT_VERSION, "weights_sha256": weights_sha256(step_dir), "step": step,
                 "split": args.split, "max_items": args.max_items, "dtype": dtype}
     path = step_dir.parent / "chat_eval.json"
+    other = load_other(args.against, tag, settings, skills) if args.against is not None else None
     result = load_result(path, settings, skills)
     if result:
         print0(f"{source}/{tag} step {step} was measured before: {path}")
@@ -68,11 +89,19 @@ def main(args):
         engine, _, _ = load_chat_engine(source, tag, step, args.device_type, args.dtype, max_rows=args.batch_size)
         result = settings | evaluate(engine, skills, args.split, args.max_items)
         write_json(path, result)
-        print_failures(result["samples"])
+        print_samples(result["samples"])
+        print_failures(result["failures"])
+
+    # -----------------------------------------------------------------------------
+    # Question by question against another model
+    comparisons = compare_results(other, result) if other else {}
+    if other:
+        print_comparisons(args.against, result["skills"], comparisons)
     return new_record("chat_eval", source, tag, status="finished", final_step=step, checkpoint=str(step_dir),
                       weights_sha256=settings["weights_sha256"], total_sec=result["seconds"], dtype=dtype,
                       device=device_name(device), peak_rss_bytes=peak_rss_bytes(), split=args.split,
-                      max_items=args.max_items, skills=result["skills"])
+                      max_items=args.max_items, skills=result["skills"], against=args.against,
+                      comparisons=comparisons)
 
 
 def load_result(path: Path, settings: dict, skills: list[str]) -> dict | None:
@@ -82,9 +111,28 @@ def load_result(path: Path, settings: dict, skills: list[str]) -> dict | None:
     return result if is_same and list(result["skills"]) == skills else None
 
 
+def load_other(against: str, tag: str, settings: dict, skills: list[str]) -> dict:
+    """The result to compare with. UserError unless that model's newest weights were measured with these settings."""
+    stage, _, other_tag = against.partition("/")
+    if stage not in STAGES:
+        raise UserError(f"--against {against}: a stage ({', '.join(STAGES)}), or stage/tag for a model of another name")
+    step_dir = find_step(stage, other_tag or tag, None)
+    wanted = settings | {"weights_sha256": weights_sha256(step_dir), "step": step_number(step_dir)}
+    result = load_result(step_dir.parent / "chat_eval.json", wanted, skills)
+    if result is None:
+        raise UserError(f"--against {against}: not measured with these settings yet; run python -m scripts.chat_eval "
+                        f"--source {stage} --model-tag {step_dir.parent.name} --split {settings['split']} --max-items "
+                        f"{settings['max_items']} --dtype {settings['dtype']} --skills {','.join(skills)}")
+    return result
+
+
+def step_number(step_dir: Path) -> int:
+    return int(step_dir.name.removeprefix("step_"))
+
+
 def evaluate(engine, skills: list[str], split: str, max_items: int) -> dict:
-    """{skills, samples, seconds}"""
-    scores, samples, start = {}, [], time.monotonic()
+    """{skills, items, failures, samples, gallery, seconds}"""
+    scores, items, failures, samples, start = {}, {}, [], [], time.monotonic()
     for num_done, skill in enumerate(skills, start=1):
         task = TinyWorld(skill, split, max_items)
         begin = time.monotonic()
@@ -92,27 +140,84 @@ def evaluate(engine, skills: list[str], split: str, max_items: int) -> dict:
         rate = result.n / (time.monotonic() - begin)
         eta_sec = (time.monotonic() - start) / num_done * (len(skills) - num_done)
         scores[skill] = {"accuracy": result.accuracy, "n": result.n, "ci95": result.ci95}
+        items[skill] = {"sha256": result.items_sha256, "scores": [int(r["score"] == 1) for r in result.records]}
+        failures += [{"skill": skill, **row} for row in count_failures(result.records)]
+        samples += choose_samples(skill, result)
         print_skill(skill, **scores[skill], note=f"{rate:.1f} answers/s, {eta_sec:.0f} s to go")
         if result.num_failed_grades:
             print0(f"    the grader failed on {result.num_failed_grades} of them, counted as wrong")
-        samples += choose_samples(skill, result)
-    return {"skills": scores, "samples": samples, "seconds": process_seconds()}
+    return {"skills": scores, "items": items, "failures": sorted(failures, key=lambda row: -row["count"]),
+            "samples": samples, "gallery": sample_gallery(engine), "seconds": process_seconds()}
 
+
+def choose_samples(skill: str, result: TaskResult) -> list[dict]:
+    """A few right and wrong answers, of as many kinds as there are."""
+    right = in_turn([r for r in result.records if r["score"] == 1], "kind", NUM_SAMPLES)
+    wrong = in_turn([r for r in result.records if r["score"] < 1], "kind", NUM_SAMPLES)
+    keys = ("question", "kind", "expected", "parts", "score", "error")
+    return [{"skill": skill, **{key: r[key] for key in keys}} for r in right + wrong]
+
+
+def sample_gallery(engine, gallery=GALLERY) -> list[dict]:
+    """[{title, temperature, messages}]: the open chats with the model's answers. One that falls silent ends there."""
+    chats = [{"title": title, "temperature": temperature, "messages": []} for title, temperature, _ in gallery]
+    for turn in range(max(len(said) for _, _, said in gallery)):
+        waiting = []
+        for chat, (_, _, said) in zip(chats, gallery):
+            if turn < len(said) and len(chat["messages"]) == 2 * turn:
+                chat["messages"].append({"role": "user", "content": said[turn]})
+                waiting.append(chat)
+        answer_all(engine, waiting)
+    return chats
+
+
+def answer_all(engine, chats: list[dict]):
+    """Appends the next answer to each. What cannot stand in a history, such as half a tool call, is dropped."""
+    prompts = [render_prompt(engine.tokenizer, {"messages": chat["messages"]}) for chat in chats]
+    params = [SamplingParams(max_tokens=GALLERY_TOKENS, temperature=chat["temperature"], seed=seed)
+              for seed, chat in enumerate(chats)]
+    for chat, (completion,) in zip(chats, engine.generate(prompts, params)):
+        if parts := closed_parts(completion.parts):
+            chat["messages"].append({"role": "assistant", "content": parts})
+
+
+# -----------------------------------------------------------------------------
+# What is printed
 
 def print_skill(skill: str, accuracy: float, n: int, ci95, note: str = ""):
     low, high = ci95
     print0(f"    {skill:<11}{100 * accuracy:6.1f}%  (95% interval {100 * low:.1f} to {100 * high:.1f}, n {n})  {note}")
 
 
-def choose_samples(skill: str, result: TaskResult) -> list[dict]:
-    """The first few right and wrong answers."""
-    right = [r for r in result.records if r["score"] == 1][:NUM_SAMPLES]
-    wrong = [r for r in result.records if r["score"] < 1][:NUM_SAMPLES]
-    return [{"skill": skill, **{key: r[key] for key in ("question", "expected", "parts", "score", "error")}}
-            for r in right + wrong]
+def print_comparisons(against: str, skills: dict, comparisons: dict):
+    print0(f"against {against}, in points, with paired 95% intervals and exact McNemar p:")
+    for skill, score in skills.items():
+        print_skill(skill, **score, note=difference_text(comparisons.get(skill)))
 
 
-def print_failures(samples: list[dict]):
+def difference_text(found: dict | None) -> str:
+    """
+    >>> difference_text({"difference": 0.05, "ci95": (0.01, 0.09), "p": 0.0129, "gained": 12, "lost": 2, "n": 200})
+    '+5.0 points (+1.0 to +9.0), p 0.013 (12 gained, 2 lost)'
+    """
+    if found is None:
+        return "other questions, not compared"
+    low, high = found["ci95"]
+    return (f"{100 * found['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), p {found['p']:.2g} "
+            f"({found['gained']} gained, {found['lost']} lost)")
+
+
+def print_failures(failures: list[dict]):
+    """The commonest ways to be wrong, of all skills, with the end of one question and the beginning of its answer."""
+    if failures:
+        print0(f"{'failures':<11} {'kind':<14} {'manner':<13} count of kind's  such as")
+    for row in failures[:NUM_FAILURES]:
+        question, answer = (" ".join(str(row["example"][key]).split()) for key in ("question", "answer"))
+        print0(f"{row['skill']:<11} {row['kind']:<14} {row['manner']:<13} {row['count']:>5} of {row['n_kind']:<6}  "
+               f"{question[-40:]} -> {answer[:40]}")
+
+
+def print_samples(samples: list[dict]):
     """One wrong answer of every skill that has any."""
     wrong = {}
     for sample in samples:

@@ -31,7 +31,7 @@ def shared_data():
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A base directory with a tokenizer, texts and chats of the embedded world."""
-    from nanochat.tinyworld import documents
+    from nanochat.tinyworld_prose import documents
     from nanochat.tinyworld_chats import conversations
     from nanochat.tokenizer import Tokenizer
     folder = tmp_path_factory.mktemp("prepared")

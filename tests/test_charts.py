@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from nanochat.charts import (Series, el, escape, format_bytes, format_count, format_duration, format_percent,
-                             interval_chart, line_chart, smooth, thin, ticks)
+from nanochat.charts import (Series, change_chart, el, escape, format_bytes, format_count, format_duration,
+                             format_energy, format_money, format_percent, interval_chart, line_chart, smooth, thin,
+                             ticks)
 
 
 def test_children_and_attributes_are_escaped_and_elements_are_not():
@@ -41,6 +42,19 @@ def test_durations_carry_over_into_the_next_unit(seconds, text):
 def test_bytes_and_percentages():
     assert format_bytes(1.5 * 2**30) == "1.50 GiB" and format_bytes(300 * 2**20) == "300 MiB"
     assert [format_percent(share) for share in (0, 0.5, 0.9449, 1)] == ["0%", "50%", "94.5%", "100%"]
+
+
+@pytest.mark.parametrize("usd, text", [(0, "under 0.1 cent"), (0.0099, "0.99 cents"), (0.01, "1 cent"),
+                                       (0.0124, "1.2 cents"), (0.994, "99 cents"), (0.996, "$1.00"), (9.5, "$9.50"),
+                                       (1234.4, "$1,234")])
+def test_money_is_cents_below_a_dollar(usd, text):
+    assert format_money(usd) == text
+
+
+@pytest.mark.parametrize("kwh, text", [(0.00206, "2.1 Wh"), (0.456, "460 Wh"), (0.999, "1 kWh"), (12.34, "12 kWh"),
+                                       (12345, "12,000 kWh")])
+def test_energy_has_two_figures(kwh, text):
+    assert format_energy(kwh) == text
 
 
 def test_ticks_of_worked_ranges():
@@ -94,6 +108,16 @@ def test_an_interval_is_drawn_from_its_low_to_its_high_end():
     chart = interval_chart(skills, ["sft", "rl"])
     assert '<line x1="144.5" x2="277.5" y1="15.0" y2="15.0" class="interval sft"></line>' in chart
     assert 'cx="344.0" cy="57.0"' in chart and 'viewBox="0 0 360 90.0"' in chart
+
+
+def test_a_change_is_drawn_around_its_line_of_nothing():
+    """-10 to 20 points over 266 units from 78 to 344: nothing at 166.7, +10 at 255.3."""
+    change = {"difference": 0.1, "ci95": [-0.1, 0.2], "since": "sft", "p": 0.5}
+    chart = change_chart({"facts": {"sft": {}, "rl": {"change": change}}}, ["rl"])
+    assert '<line x1="166.7" x2="166.7" y1="4" y2="26.0" class="zero"></line>' in chart
+    assert '<line x1="78.0" x2="344.0" y1="15.0" y2="15.0" class="interval rl"></line>' in chart
+    assert 'cx="255.3"' in chart and chart.count("<circle") == 1 and "facts, rl since sft: +10.0 points" in chart
+    assert re.findall(r">([+-]?\d+)</text>", chart) == ["-10", "0", "+10", "+20"]
 
 
 def test_thinning_keeps_short_curves_and_means_of_long_ones():

@@ -12,7 +12,8 @@ CAP, VOCAB, ROWS, WIDTH = 5.0, 37, 100, 8
 
 @pytest.fixture
 def case(monkeypatch):
-    monkeypatch.setattr(cross_entropy, "CHUNK_BYTES", 4 * VOCAB * 32)  # 100 rows: three full chunks and a rest of 4
+    monkeypatch.setattr(cross_entropy, "CHUNK_BYTES", 4 * VOCAB * 32)  # 100 rows: a block of two chunks, one of 32 + 4
+    monkeypatch.setattr(cross_entropy, "BLOCK_BYTES", 4 * VOCAB * 64)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(ROWS, WIDTH, dtype=torch.float64, generator=generator).requires_grad_()
     weight = torch.randn(64, WIDTH, dtype=torch.float64, generator=generator).requires_grad_()  # padded from 37

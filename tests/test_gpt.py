@@ -8,13 +8,15 @@ from nanochat.gpt import LOGIT_SOFTCAP, GPT, GPTConfig, rope_tables, rotate
 
 def tiny_gpt(**changes):
     settings = {"sequence_len": 16, "vocab_size": 50, "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32,
-                "layer_types": ("sliding", "full"), "window": 4} | changes
+                "layer_types": ("sliding", "full"), "window": 4, "value_embed_layers": (1,)} | changes
     model = GPT(GPTConfig(**settings))
     model.init_weights(0)
     generator = torch.Generator().manual_seed(1)
     for block in model.blocks:  # zero at init, which would hide attention and MLP from every test
         for linear in (block.attn_out, block.mlp_out):
             linear.weight.data.normal_(0, 0.1, generator=generator)
+    for embedding in model.value_embeds.values():
+        embedding.weight.data.normal_(0, 1.0, generator=generator)
     model.lm_head.weight.data.normal_(0, 0.5, generator=generator)
     return model.double()
 

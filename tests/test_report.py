@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from nanochat.common import tokenizer_path
-from nanochat.report import gather
-from nanochat.report_page import in_turn, question_html, render
+from nanochat.report import ASSUMED, gather, guess_cost
+from nanochat.report_page import gist, question_html, render
 from nanochat.run import STAGES, runs_dir
 from nanochat.tokenizer import Tokenizer
 from scripts import report as script
@@ -55,6 +55,21 @@ def add_chat_eval(stage, tag="d2", samples=(), **more):
     write(runs_dir(stage) / tag / "chat_eval.json", {
         "weights_sha256": f"{stage}-weights", "skills": {"facts": {"accuracy": 0.75, "n": 8, "ci95": [0.4, 0.9]}},
         "samples": list(samples), "seconds": 3.0, **more})
+
+
+def items(*scores, sha256="the same"):
+    return {"facts": {"sha256": sha256, "scores": list(scores)}}
+
+
+def failure(skill="facts", kind="colour", manner="other", count=3, n_kind=4, question="How many legs?", answer="Five."):
+    return {"skill": skill, "kind": kind, "manner": manner, "count": count, "n_kind": n_kind,
+            "example": {"question": question, "expected": "four", "answer": answer}}
+
+
+def chat(*texts, title="a sum"):
+    return {"title": title, "temperature": 0.0, "messages": [
+        {"role": "user", "content": text} if i % 2 == 0 else
+        {"role": "assistant", "content": [{"type": "text", "text": text}]} for i, text in enumerate(texts)]}
 
 
 def add_base_eval(tag="d2", **more):
@@ -118,7 +133,8 @@ class Page(HTMLParser):
 def test_every_figure_of_a_whole_run_is_in_the_report():
     add_everything()
     report = gather("d2", NOW).report
-    machine = report.pop("machine")
+    machine, cost = report.pop("machine"), report.pop("cost")
+    assert (cost["unit"], cost["units"], cost["hours"]) == ("core", 2, 51.0 / 3600)
     assert {key: machine[key] for key in ("device", "world", "python", "torch")} == {
         "device": CPU, "world": 1, "python": "3.11.7", "torch": "2.13.0"}
     stage = {"seconds": 10.0, "eval_seconds": 3.0, "final_step": 2, "tokens": 1024, "tok_per_sec": 200.0,
@@ -137,7 +153,7 @@ def test_every_figure_of_a_whole_run_is_in_the_report():
                    "base": of["base"] | {"val_bpb": 1.6}, "mid": of["mid"], "sft": of["sft"] | {"val_loss": 2.25},
                    "rl": of["rl"] | {"mean_reward": 0.5}},
         "skills": {"facts": {"mid": score, "sft": score, "rl": score}},
-        "missing": []}
+        "failures": None, "missing": []}
 
 
 def test_the_script_writes_both_files_and_prints_its_record_last(empty_base_dir, capsys):
@@ -215,6 +231,46 @@ def test_a_stage_that_began_elsewhere_is_named():
     assert missing == ["SFT: began from weights that no earlier stage shown here ended with."]
 
 
+def test_stages_that_answered_the_same_questions_are_compared_item_by_item():
+    add_everything()
+    add_chat_eval("mid", items=items(*[0] * 10 + [1] * 10))
+    add_chat_eval("sft", items=items(*[1] * 20))
+    add_chat_eval("rl", items=items(*[1] * 19, sha256="others"))
+    scores = gather(None, NOW).report["skills"]["facts"]
+    change = scores["sft"]["change"]
+    assert (change["since"], change["difference"], change["gained"], change["lost"], change["p"]) == (
+        "mid", 0.5, 10, 0, 2 / 2 ** 10)
+    assert "change" not in scores["mid"] and "change" not in scores["rl"]
+
+
+def test_a_stage_is_compared_with_the_one_measured_before_it():
+    add_everything()
+    add_chat_eval("mid", items=items(0, 1))
+    add_chat_eval("sft", weights_sha256="before", items=items(1, 1))
+    add_chat_eval("rl", items=items(1, 1))
+    assert gather(None, NOW).report["skills"]["facts"]["rl"]["change"]["since"] == "mid"
+
+
+def test_failures_are_those_of_the_last_measured_stage():
+    add_everything()
+    add_chat_eval("mid", failures=[failure(count=4)])
+    add_chat_eval("sft", failures=[failure(count=3), failure(kind="size", count=1)])
+    (runs_dir("rl") / "d2" / "chat_eval.json").unlink()
+    assert gather(None, NOW).report["failures"] == {"stage": "sft",
+                                                    "rows": [failure(count=3), failure(kind="size", count=1)]}
+
+
+def test_the_guess_of_energy_and_money_by_hand():
+    """3 hours on 2 cores at 8 W, and on 8 GPUs at 700 W, 80% used, 1.3 times that from the wall."""
+    cpu = guess_cost(3 * 3600, {"device": "AMD EPYC (2 cores)", "world": 1, "cores": 99})
+    assert cpu["kwh"] == pytest.approx(3 * 2 * 8 * 0.8 * 1.3 / 1000)
+    assert cpu["usd_electricity"] == pytest.approx(cpu["kwh"] * 0.2) and cpu["usd_rent"] == pytest.approx(6 * 0.05)
+    gpu = guess_cost(3 * 3600, {"device": "NVIDIA H200", "world": 8, "cores": 99})
+    assert gpu["kwh"] == pytest.approx(3 * 8 * 700 * 0.8 * 1.3 / 1000) and gpu["usd_rent"] == pytest.approx(24 * 3)
+    assert (gpu["unit"], gpu["units"], gpu["assumed"]) == ("gpu", 8, ASSUMED)
+    assert [guess_cost(1, {"device": name, "world": 1, "cores": 8})["units"] for name in ("cpu", "mps")] == [8, 8]
+
+
 def test_a_resumed_stage_counts_the_time_of_all_launches():
     add_stage("base", record={"total_sec": 4.0, "train_sec": 30.0})
     assert gather(None, NOW).report["stages"]["base"]["seconds"] == 30.0
@@ -263,11 +319,29 @@ def test_the_page_shows_every_section_of_a_whole_run():
     add_everything(samples=[sample(parts=parts), sample(score=0.0, answer="Five.")])
     text = render(gather(None, NOW))
     page = Page(text)
+    assert page.text.index("Bits per byte") < page.text.index("What it can do") < page.text.index("How it learned")
     for words in ("492 thousand parameters", "51 s", "Right, after RL", "Wrong, after RL", "expected: four", "40–90",
-                  "Once upon a time", "byte frequencies 4.25", "letters 50%", "commit abc", "2030-01-02 03:04 UTC"):
+                  "Once upon a time", "byte frequencies 4.25", "letters 50%", "commit abc", "2030-01-02 03:04 UTC",
+                  "Energy, a guess", "$0.20 per kWh",
+                  "2 x 8 watts per core, 80% used"):
         assert words in page.text, words
     assert '<code class="python">2*3</code><code class="python_output">6</code><span>6.</span>' in text
     assert text.count("<svg") == 6  # base twice, mid, sft, rl, skills
+
+
+def test_changes_failures_and_the_gallery_are_shown():
+    add_everything()
+    add_chat_eval("sft", items=items(*[0] * 10 + [1] * 10))
+    add_chat_eval("rl", items=items(*[1] * 20), failures=[failure(manner="a rival")],
+                  gallery=[chat("What is 2 + 2?", "It is 4.", "Thanks!")])
+    text = render(gather(None, NOW))
+    page = Page(text)
+    for words in ("RL since SFT", "p 0.002", "a rival", "3 of 4", "“How many legs?” → “Five.” (right: four)",
+                  "after RL, not picked"):
+        assert words in page.text, words
+    assert "<b>+50.0</b>" in text and "width: 75%" in text and text.count("<svg") == 7
+    assert ('<div class="user"><span>What is 2 + 2?</span></div><div class="answer"><span>It is 4.</span></div>'
+            '<div class="user"><span>Thanks!</span></div>') in text
 
 
 def test_the_page_asks_for_nothing():
@@ -283,6 +357,9 @@ def test_the_page_asks_for_nothing():
 def test_no_tag_of_hostile_data_survives():
     """Every text that a model, a file or a person chose; the clean page's tags are the only ones."""
     add_everything(samples=[sample(parts=[{"type": "python", "text": "1"}]), sample(score=0.0)])
+    add_chat_eval("sft", items=items(0, 1))
+    more = {"items": items(1, 1), "gallery": [chat("Hello.", "Hi.")], "failures": [failure()]}
+    add_chat_eval("rl", samples=[sample(parts=[{"type": "python", "text": "1"}]), sample(score=0.0)], **more)
     clean = Page(render(gather(None, NOW)))
     bad = [sample(HOSTILE, score, HOSTILE, HOSTILE, expected=HOSTILE, error=HOSTILE) for score in (1.0, 0.0)]
     bad[0]["parts"] += [{"type": kind, "text": HOSTILE} for kind in ("python", "python_output", HOSTILE)]
@@ -292,22 +369,28 @@ def test_no_tag_of_hostile_data_survives():
     add_base_eval(samples=[HOSTILE])
     add_stage("rl", source="sft-weights", config=hostile, record={"commit": HOSTILE, "device": HOSTILE}, metrics=[
         {"step": 1, "loss": 0.0, "reward": 0.5}, {"step": 2, "event": "eval", "accuracy": {HOSTILE: 0.5}}])
-    add_chat_eval("rl", samples=bad, skills=skills)
+    one = {"sha256": "the same", "scores": [0]}
+    add_chat_eval("sft", skills=skills, items={HOSTILE: one})
+    add_chat_eval("rl", samples=bad, skills=skills, items={HOSTILE: one}, gallery=[chat(*[HOSTILE] * 4, title=HOSTILE)],
+                  failures=[failure(HOSTILE, HOSTILE, HOSTILE, question=HOSTILE, answer=HOSTILE)])
     text = render(gather(None, NOW))
     text.encode()
     page = Page(text)
     assert page.tags == clean.tags
     assert {name for name, _ in page.attributes} == {name for name, _ in clean.attributes}
-    assert page.text.count("<script>alert(1)</script>") >= 12 and "\x00" not in text
+    assert page.text.count("<script>alert(1)</script>") >= 20 and "\x00" not in text
     assert text.count("<style>") == 1
 
 
 def test_a_question_of_several_turns_is_shown_as_turns():
-    assert question_html("How many?") == ['<p class="user">How many?</p>']
+    assert question_html("How many?") == ['<div class="user"><span>How many?</span></div>']
     assert question_html("user: I like red.\nassistant: All right.\nuser: Which\ncolour?") == [
-        '<p class="user">I like red.</p>', '<p class="answer">All right.</p>', '<p class="user">Which\ncolour?</p>']
+        '<div class="user"><span>I like red.</span></div>', '<div class="answer"><span>All right.</span></div>',
+        '<div class="user"><span>Which\ncolour?</span></div>']
 
 
-def test_samples_are_taken_from_every_skill_in_turn():
-    samples = [sample(skill, question=str(i)) for skill, num in (("a", 9), ("b", 1), ("c", 2)) for i in range(num)]
-    assert [s["skill"] + s["question"] for s in in_turn(samples)] == ["a0", "b0", "c0", "a1", "c1", "a2", "a3", "a4"]
+def test_the_gist_of_a_long_question_is_its_end():
+    told = {"question": "user: I am Ada.\nassistant: Hi.\nuser: Who am I?", "expected": "Ada", "answer": ""}
+    assert gist(told) == ["“Who am I?” → “”", " (right: Ada)"]
+    long = gist({"question": "x" * 100 + " Who sold it?", "expected": None, "answer": "y" * 100})
+    assert long[0].startswith("“…x") and "Who sold it?” → “y" in long[0] and long[1] == ""

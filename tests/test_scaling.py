@@ -41,7 +41,7 @@ def test_counts_equal_the_parameters_of_a_built_model():
     params = {name: p.numel() for name, p in GPT(config).named_parameters()}
     assert counts["total"] == sum(params.values())
     assert counts["embedding"] == params["wte.weight"] == 320 * 192
-    assert counts["flops_per_token"] == 6 * (counts["matrices"] + counts["lm_head"]) + 12 * 192 * 32 * 3
+    assert counts["flops_per_token"] == 6 * (counts["matrices"] + counts["lm_head"]) + 12 * 192 * (8 + 32 + 32)
 
 
 def test_a_ratio_sets_the_length_and_two_lengths_are_refused():

@@ -3,11 +3,13 @@ import json
 import pytest
 
 from nanochat.checkpoint import model_json, save_step
+from nanochat.conversation import visible_text
 from nanochat.engine import Completion
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import Run
 from nanochat.task import Example, Task
-from nanochat.task_eval import choose_items, evaluate_task, question_text, safe_grade, wilson_interval
+from nanochat.task_eval import (choose_items, count_failures, evaluate_task, in_turn, manner_of, question_text,
+                                safe_grade, wilson_interval)
 from nanochat.tokenizer import Tokenizer
 from scripts import chat_eval
 
@@ -66,8 +68,9 @@ def test_accuracy_records_and_interval_of_a_task(tok):
     result = evaluate_task(engine, Sums(), max_tokens=7)
     assert (result.name, result.accuracy, result.n) == ("sums", 0.5, 10)
     assert result.ci95 == wilson_interval(5, 10)
-    assert result.records[2] == {"index": 2, "question": "2+1", "expected": "3", "answer": "3", "score": 1.0,
-                                 "parts": [{"type": "text", "text": "3"}], "error": None}
+    assert result.records[2] == {"index": 2, "question": "2+1", "kind": "", "expected": "3", "answer": "3",
+                                 "score": 1.0, "manner": None, "parts": [{"type": "text", "text": "3"}], "error": None}
+    assert [r["manner"] for r in result.records] == [None, "other"] * 5
     assert (result.records[3]["score"], result.records[3]["error"], result.num_failed_grades) == (0.0, "it broke", 0)
     (prompts, params), = engine.calls
     assert len(prompts) == 10 and (params.temperature, params.max_tokens) == (0.0, 7)
@@ -102,6 +105,40 @@ def test_a_subset_is_fixed_by_its_seed_spread_and_nested(tok):
     assert choose_items(1000, 20, 1) != few
     assert choose_items(5, 5, 0) == choose_items(5, 9, 3) == choose_items(5, None, 0) == [0, 1, 2, 3, 4]
     assert [r["index"] for r in evaluate_task(Calculator(tok), Sums(1000), max_items=20).records] == few
+
+
+def test_the_hash_of_items_tells_whether_the_same_was_asked(tok):
+    def asked(*args, **more):
+        return evaluate_task(Calculator(tok), Sums(*args), **more).items_sha256
+    assert asked(10) == asked(10, lambda example, text: 0.0) and len(asked(10)) == 64
+    assert len({asked(10), asked(11), asked(1000, max_items=10), asked(1000, max_items=10, seed=1)}) == 4
+
+
+@pytest.mark.parametrize("text, manner", [
+    (" \n", "no answer"), ("I don't know.", "I don't know"), ("I cannot tell, maybe red.", "I don't know"),
+    ("It is RED!", "a rival"), ("Mr. Fox's dog", "a rival"), ("It is reddish.", "other"), ("Blue.", "other")])
+def test_how_a_wrong_answer_is_wrong(text, manner):
+    assert manner_of(Example({}, meta={"rivals": ["red", "mr fox", ""]}), text) == manner
+
+
+def test_without_rivals_no_answer_is_one():
+    assert manner_of(Example({}), "It is red.") == "other"
+
+
+def test_failures_are_counted_by_kind_and_manner_with_the_first_as_example():
+    rows = [("colour", "other", 0), ("colour", None, 1), ("size", "other", 0), ("size", "a rival", 0),
+            ("size", "other", 0.5), ("", None, 1)]
+    records = [{"kind": kind, "manner": manner, "score": score, "question": f"q{i}", "expected": "e", "answer": "a"}
+               for i, (kind, manner, score) in enumerate(rows)]
+    found = count_failures(records)
+    assert [(row["kind"], row["manner"], row["count"], row["n_kind"], row["example"]["question"]) for row in found] == [
+        ("size", "other", 2, 3, "q2"), ("colour", "other", 1, 2, "q0"), ("size", "a rival", 1, 3, "q3")]
+    assert count_failures([]) == []
+
+
+def test_rows_in_turn_come_from_every_group():
+    rows = [{"k": kind, "i": i} for kind, num in (("a", 9), ("b", 1), ("c", 2)) for i in range(num)]
+    assert [f"{row['k']}{row['i']}" for row in in_turn(rows, "k", 8)] == "a0 b0 c0 a1 c1 a2 a3 a4".split()
 
 
 def test_only_generated_answers_are_evaluated_yet(tok):
@@ -166,6 +203,80 @@ def test_chat_eval_measures_once_writes_a_file_and_prints_the_record_last(saved_
             run_chat_eval(*flags)
 
 
+def test_chat_eval_keeps_scores_failures_and_a_gallery(saved_model):
+    run_chat_eval("--source", "sft")
+    result = json.loads((saved_model / "chat_eval.json").read_text())
+    for skill, score in result["skills"].items():
+        scores = result["items"][skill]["scores"]
+        assert len(scores) == score["n"] and sum(scores) / len(scores) == score["accuracy"]
+        num_wrong = sum(row["count"] for row in result["failures"] if row["skill"] == skill)
+        assert num_wrong == scores.count(0) and len(result["items"][skill]["sha256"]) == 64
+    assert [chat["title"] for chat in result["gallery"]] == [title for title, _, _ in chat_eval.GALLERY]
+    assert all(chat["messages"][0]["role"] == "user" for chat in result["gallery"])
+
+
+class Parrot:
+    """An engine that repeats the last user turn, and says nothing to "hush"."""
+    def __init__(self, tokenizer):
+        self.tokenizer, self.params = tokenizer, []
+
+    def generate(self, prompts, params):
+        self.params += params
+        texts = [self.tokenizer.decode_bytes(prompt).decode().split("|")[-2] for prompt in prompts]
+        return [[Completion([1], text, [{"type": "text", "text": text}] * (text != "hush"), None, [False], "stop")]
+                for text in texts]
+
+
+def test_the_gallery_goes_on_turn_by_turn_until_the_model_is_silent(tok):
+    chats = chat_eval.sample_gallery(engine := Parrot(tok), (("two", 0.8, ("|a|", "|b|")), ("one", 0.0, ("|c|",)),
+                                                             ("none", 0.0, ("|hush|", "|d|"))))
+    said = [[visible_text(message["content"]) for message in chat["messages"]] for chat in chats]
+    assert said == [["|a|", "a", "|b|", "b"], ["|c|", "c"], ["|hush|"]]
+    assert [p.temperature for p in engine.params] == [0.8, 0.0, 0.0, 0.8]
+
+
+def save_weights(tok, stage, tag, seed):
+    config = GPTConfig(sequence_len=512, vocab_size=tok.vocab_size, n_layer=1, n_head=1, n_kv_head=1, n_embd=16,
+                       layer_types=("full",), window=-1)
+    model = GPT(config)
+    model.init_weights(seed)
+    run = Run(stage, tag)
+    run.open({"settings": {}, "model": model_json(config)}, resume=None, overwrite=False)
+    save_step(run, 5, model=model, optimizer=Still(), tokenizer=tok, state={})
+
+
+def test_chat_eval_compares_question_by_question_with_another_stage_and_tag(saved_model, tok, capsys):
+    save_weights(tok, "rl", "tiny", 1)
+    save_weights(tok, "sft", "other", 2)
+    for flags in (["--source", "sft", "--model-tag", "tiny"], ["--source", "sft", "--model-tag", "other"]):
+        assert run_chat_eval(*flags)["comparisons"] == {}
+    path = saved_model / "chat_eval.json"
+    result = json.loads(path.read_text())
+    result["items"]["arithmetic"]["scores"] = [1, 0, 1]
+    result["items"]["memory"]["sha256"] = "of other questions"
+    path.write_text(json.dumps(result))
+    record = run_chat_eval("--source", "rl", "--against", "sft")
+    assert list(record["comparisons"]) == ["arithmetic"] and record["against"] == "sft"
+    assert {key: record["comparisons"]["arithmetic"][key] for key in ("gained", "lost", "p")} == {
+        "gained": 0, "lost": 2, "p": 0.5}
+    err = capsys.readouterr().err
+    assert "p 0.5 (0 gained, 2 lost)" in err and "other questions, not compared" in err
+    again = run_chat_eval("--source", "rl", "--against", "sft/other")
+    assert list(again["comparisons"]) == ["arithmetic", "memory"] and again["comparisons"]["memory"]["p"] == 1.0
+
+
+def test_chat_eval_wants_the_other_stage_measured_with_the_same_settings(saved_model, tok, capsys):
+    save_weights(tok, "rl", "tiny", 1)
+    for prepare, flags in ((None, []), (["--max-items", "2"], []), ([], ["--split", "val"])):
+        if prepare is not None:
+            run_chat_eval("--source", "sft", *prepare)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run_chat_eval("--source", "rl", "--against", "sft", *flags)
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert stop.value.code == 2 and "run python -m scripts.chat_eval --source sft --model-tag tiny" in last
+
+
 def test_chat_eval_of_new_weights_is_new(saved_model, tok):
     before = run_chat_eval()
     run = Run("sft", "tiny")
@@ -181,7 +292,8 @@ def test_chat_eval_of_new_weights_is_new(saved_model, tok):
 @pytest.mark.parametrize("flags, said", [
     (["--skills", "juggling"], "juggling: choose from facts"), (["--skills", ""], "choose from"),
     (["--max-items", "0"], "--max-items 0: at least 1"), (["--batch-size", "-1"], "--batch-size -1"),
-    (["--model-tag", "nobody"], "nobody"), (["--step", "6"], "5"), (["--source", "rl"], "rl")])
+    (["--model-tag", "nobody"], "nobody"), (["--step", "6"], "5"), (["--source", "rl"], "rl"),
+    (["--against", "best"], "--against best: a stage (base"), (["--against", "sft/nobody"], "nobody")])
 def test_chat_eval_says_in_one_line_what_is_wrong(saved_model, capsys, flags, said):
     with pytest.raises(SystemExit) as exit:
         run_chat_eval(*flags)

@@ -1,0 +1,330 @@
+"""Sums and letters: what nanochat works out instead of knowing.
+
+A sum goes to the calculator, and the sentence after it repeats the result. Letters are counted by spelling the word
+aloud, with a running count at every hit, which a small model learns to do for words it never saw. Operand pairs and
+words are held out by content, wordings by themselves.
+"""
+
+import random
+
+from nanochat.calculator import calculate
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, OPERATORS, PETS, PLACES,
+                                Asks, capital, draw_operands, dress, members, people, say, split_of)
+from nanochat.tinyworld_talk import Item, turns
+
+# -----------------------------------------------------------------------------
+# Arithmetic
+
+SUMS = {
+    "+": Asks((
+        "[What is|What's|How much is|Whats] {a} [+|plus|and] {b}?", "{a} + {b}", "{a}+{b}", "{a} + {b} = ?",
+        "{a} plus {b}?", "{a} + {b} = ", "[Calculate|Compute|Work out|Solve] {a} [+|plus] {b}.",
+        "[Add|Please add|Add up] {a} [and|to] {b}.", "[Can|Could] you add {a} [and|to] {b}?",
+        "What is the [sum|total] of {a} and {b}?", "[Give me|Find|Tell me] the [sum|total] of {a} and {b}.",
+        "If I [add|put together] {a} and {b}, what do I get?", "What [does|do] {a} and {b} make?",
+        "How much do {a} and {b} make together?", "I have {a} and {b}. How much is that [together|in all]?",
+        "What do I get if I add {b} to {a}?", "I need to add {a} and {b}.", "{b} more than {a} is what?",
+        "[Do|Can] you know what {a} plus {b} [is|makes]?", "What number is {b} more than {a}?",
+        "{n} [has|had|counts] {a} {t} and [gets|buys|finds|is given] {b} more. How many {t} "
+        "[does {n} have|are there] now?",
+        "{n} [has|bought|found|sold] {a} {t} and {m} [has|bought|found|sold] {b}. How many {t} [do they have together|"
+        "is that in all|are there together]?",
+        "There are {a} {t} at the {p} and {b} {t} at home. How many {t} are there [in all|together|altogether]?",
+        "{n} walks {a} steps before lunch and {b} steps after lunch. How many steps is that[| in all]?",
+        "A {g} costs {a} coins and a lamp costs {b}. How much do [they|both] cost together?",
+        "{a} children came [in the morning|on Monday] and {b} came later. How many children came?",
+        "{n} saved {a} coins and then got {b} more. How many coins [is that|does {n} have]?",
+        "{n} is {a} years old. How old will {n} be in {b} years?"),
+        val=("What do you get when you put {a} and {b} together?", "Put {a} on top of {b}. What is the result?",
+             "{n} brought {a} {t} and {m} brought {b}. How many is that?"),
+        test=("Can you tell me the total of {a} and {b}?", "I am adding {a} and {b}. What comes out?",
+              "{n} counted {a} {t} and then {b} more. How many {t} is that?")),
+    "-": Asks((
+        "[What is|What's|How much is|Whats] {a} [-|minus] {b}?", "{a} - {b}", "{a}-{b}", "{a} - {b} = ?",
+        "{a} minus {b}?", "{a} - {b} = ", "[Calculate|Compute|Work out|Solve] {a} [-|minus] {b}.",
+        "[Subtract|Take|Please subtract|Take away] {b} from {a}.", "[Can|Could] you subtract {b} from {a}?",
+        "What is the difference [of|between] {a} and {b}?", "[Give me|Find|Tell me] the difference of {a} and {b}.",
+        "What is left if I take {b} [away |]from {a}?", "What is {a} [less|without] {b}?",
+        "How much is {a} when you take away {b}?", "If I [subtract|take away] {b} from {a}, what do I get?",
+        "What do I get if I take {b} from {a}?", "What number is {b} less than {a}?",
+        "How much [more|bigger] is {a} than {b}?", "I have {a} and lose {b}. What is left?",
+        "{n} had {a} {t} and [sold|lost|gave away|broke|ate] {b}. How many {t} [are left|does {n} have now]?",
+        "There were {a} people at the {p} and {b} [went home|left]. How many [stayed|are still there]?",
+        "A shop had {a} {t} and sold {b}. How many {t} are [left|still there]?",
+        "A book has {a} pages. {n} has read {b} of them. How many pages are left?",
+        "{n} [has|had] {a} coins and [pays|spends|spent] {b}. How many coins are left?",
+        "{n} wants to walk {a} steps and has walked {b}. How many are left?",
+        "There are {a} {t}, and {n} takes {b} of them. How many remain?",
+        "A {g} costs {a} coins, but {n} has only {b}. How many coins are missing?"),
+        val=("How much remains of {a} if I take away {b}?", "Start at {a} and go back by {b}. Where am I?",
+             "{n} baked {a} buns and {b} were eaten. How many are left?"),
+        test=("Can you tell me what {a} minus {b} is?", "I am taking {b} away from {a}. What is left?",
+              "There were {a} {t} and {n} took {b}. How many {t} are left?")),
+    "*": Asks((
+        "[What is|What's|How much is|Whats] {a} [*|times|x|multiplied by] {b}?", "{a} * {b}", "{a}*{b}", "{a} x {b}",
+        "{a} times {b}?", "{a} * {b} = ?", "{a}x{b}", "[Calculate|Compute|Work out|Solve] {a} [*|times] {b}.",
+        "[Multiply|Please multiply] {a} [by|with|and] {b}.", "[Can|Could] you multiply {a} [by|and] {b}?",
+        "What is the product of {a} and {b}?", "[Give me|Find|Tell me] the product of {a} and {b}.",
+        "If I multiply {a} by {b}, what do I get?", "What do I get if I take {a} times {b}?",
+        "How much is {a} multiplied by {b}?", "{n} buys {a} bags of {b} {t}. How many {t} is that?",
+        "There are {a} boxes with {b} {t} in each. How many {t} are there[| in all]?",
+        "{n} packs {a} bags and puts {b} {t} in each bag. How many {t} is that?",
+        "A room has {a} rows of {b} chairs. How many chairs are there?",
+        "One {g} costs {a} coins. How much do {b} of them cost?",
+        "{n} walks {a} steps every day. How many steps is that in {b} days?",
+        "Each of {a} children has {b} {t}. How many {t} do they have?",
+        "{a} trees have {b} birds each. How many birds are there?"),
+        val=("Tell me {a} multiplied with {b}.", "Take {a} and make it {b} times as much.",
+             "{a} people have {b} {t} each. How many {t} is that?"),
+        test=("Can you tell me what {a} times {b} is?", "I am multiplying {a} by {b}. What comes out?",
+              "{n} has {a} baskets with {b} {t} in each. How many {t} are there?")),
+    "/": Asks((
+        "[What is|What's|How much is|Whats] {a} [/|divided by|over] {b}?", "{a} / {b}", "{a}/{b}", "{a} / {b} = ?",
+        "[Calculate|Compute|Work out|Solve] {a} [/|divided by] {b}.", "[Divide|Please divide] {a} by {b}.",
+        "[Can|Could] you divide {a} by {b}?", "{a} divided by {b}?",
+        "Split {a} into {b} equal parts. How big is one part?", "How many times does {b} go into {a}?",
+        "If I divide {a} by {b}, what do I get?",
+        "Share {a} [{t} |]among {b} children. How many does each get?",
+        "{a} {t} are shared equally by {b} children. How many {t} does each child get?",
+        "{n} puts {a} {t} into {b} boxes, the same number in each. How many {t} are in one box?",
+        "{b} friends share {a} coins. How much does each one get?"),
+        val=("Give me {a} split by {b}.", "{a} people sit at {b} tables, the same number at each. How many at one?"),
+        test=("{a} {t} go into {b} boxes equally. How many {t} are in one box?",
+              "Can you tell me {a} divided by {b}?")),
+}
+SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
+COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
+SMALL_NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen twenty""".split()
+
+
+def with_tool(expression: str, sentence: str) -> list[dict]:
+    """An answer that calls the calculator first; `sentence` has {r} for the result."""
+    result = calculate(expression)
+    return [{"type": "python", "text": expression}, {"type": "python_output", "text": result},
+            {"type": "text", "text": sentence.format(r=result)}]
+
+
+def arithmetic(rng: random.Random, split: str) -> Item:
+    if rng.random() < 0.08:
+        return long_sum(rng, split)
+    op = rng.choices(tuple(OPERATORS), (3, 3, 3, 2))[0]
+    a, b = draw_operands(rng, split, op)
+    n, m = (name for name, _ in people(rng, split, 2))
+    in_words = a <= 20 and b <= 20 and rng.random() < 0.5
+    shown = {"a": SMALL_NUMBERS[a], "b": SMALL_NUMBERS[b]} if in_words else {"a": a, "b": b}
+    form = SUMS[op].draw(rng, split, ("{a}", "{b}", "{n}", "{m}"))
+    question = capital(say(rng, form, **shown, n=n, m=m, t=rng.choice(COUNTABLE), g=rng.choice(GOODS),
+                           p=rng.choice(PLACES)).strip())
+    question = dress(rng, question) if len(question) > 14 else question
+    sentence = rng.choice(SUM_ANSWERS).format(a=a, b=b, op=op, word=OPERATORS[op], r="{r}")
+    content = with_tool(f"{a}{op}{b}", sentence)
+    return Item(turns(question, content), content[1]["text"],
+                {"kind": OPERATORS[op], "expression": f"{a}{op}{b}", "question": question})
+
+
+def long_sum(rng: random.Random, split: str) -> Item:
+    """Three numbers. Both neighbouring pairs belong to the split."""
+    a, b = draw_operands(rng, split, "+")
+    while True:
+        c = rng.randrange(rng.choice((10, 100, 1000)))
+        if split_of("pair", min(b, c), max(b, c)) == split:
+            break
+    op = rng.choice("+++-*")
+    gap = rng.choice(("", " "))
+    expression = f"{a}+{b}{op}{c}"
+    shown = f"{a}{gap}+{gap}{b}{gap}{op}{gap}{c}"
+    question = say(rng, "[What is {s}?|{s}|{s} = ?|Calculate {s}.|Work out {s}.|How much is {s}?]", s=shown)
+    content = with_tool(expression, rng.choice(SUM_ANSWERS[2:]))
+    return Item(turns(question, content), content[1]["text"],
+                {"kind": "three numbers", "expression": expression, "question": question})
+
+
+# -----------------------------------------------------------------------------
+# Letters
+
+WORDS = tuple(sorted({word.lower() for pool in (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, PETS, PLACES)
+                      for word in pool if word.isalpha()} | set("""
+able about above accident across actor adventure advice afraid afternoon again alone along alphabet always among angry
+animal ankle answer anybody apple apron around arrive asleep attic aunt autumn awake awful baker balloon bamboo banana
+bandage barber barn barrel bath beach beaver because become bedroom beetle before behind believe belong belt bench
+beside better between beyond bicycle birch birthday biscuit bitter blackboard blanket blossom blouse boat body border
+bottle bottom bowl branch brave breakfast breath bridge bright bring broken broom brother brush bucket build burrow
+busy butter butterfly button cabbage calm camel camera candle canoe captain careful carpet castle cave ceiling celery
+cellar cello century chain chair chalk champion cheap check cheerful cheetah cherry chestnut child chimney chocolate
+choice church cinnamon circus clay clean clerk clever cliff climb cloud clover coal coffee collar colour computer
+concert copper corner cotton cough court cousin cradle crash cream cricket crisp crown crumb cupboard curious curtain
+cushion dairy dance december deep delicious dentist describe desert dessert diary difficult dinner disappear divide
+doctor dolphin donkey dragon drawer dream dress duckling dusty eagle early earth echo edge elbow elephant eleven else
+empty enemy engine enjoy enormous enough equal even evening every except excuse expensive expert explain false family
+famous father feast feather fence ferry festival fever fiddle field film final finger first fishing flamingo flock
+floor flour flute foggy follow football foreign forest forget forgive forty found fountain fourteen free fresh friend
+friendly fright frozen funny future galaxy game garage garden garlic gentle ghost giraffe glass glasses glove glue
+golden goose grammar grandmother grasshopper grateful gravity great ground group grow guard guess guitar hail hammer
+hamster handsome hang harbour harp hawk headache heart heavy hedge hero hidden hill history hole hollow homework honey
+hood hook hopeful hospital hour huge human hundred hungry hunter hurry ice idea inside iron island jacket jam jar
+jelly join joke jolly judge juice jump jungle kangaroo keen kettle kick kind kitchen kitten knife knock lake lamb
+language lantern large laser late laugh lazy leader leaf learn least leather leave left lemon lemonade lentil lesson
+lettuce library life light lightning lily linen lion list listen little lizard loaf log lonely long loose lorry loud
+lovely lucky lunch machine magic magpie mail main make march market match material matter mayor meadow measure medal
+medicine melon merry metal middle mild milk mind minus minute mirror missing mist mistake model modern mole moment
+monkey monster moral morning moth mother mountain mouse mud museum music mustard nail narrow near needle neighbour
+nephew nest never nice night noble noisy none north nose nothing number nurse oak ocean october octopus office often
+old omelette onion only open orchard order ordinary organ ostrich otter outside oven owner oxygen pack page pain paint
+palace pale pancake paper parade park party pasta path patient peace pencil penguin people perfect person phone
+physics piano picnic picture piece pigeon pilot pink pirate pizza place plain plate please plough plum plumber pocket
+poem poetry point polish polite pond pony poor popcorn porridge possible post potato present president press pretty
+price prince princess private prize problem program promise proud pudding puddle pull pump puppy push quack quarter
+queen question quick quiet quiz rabbit race radio rain rainbow rally rather rattle raven ready real really reason
+recipe remember report rest restaurant return reward ribbon rice rich riddle ride right ring ripe river roast robin
+robot rock rocket roll roof room root rose rough round row rubber rubbish rude ruler rumble sack sad sail salad salt
+same sand sandwich sausage scarf school science scooter score scratch screw seal search season second secret seed sell
+send sentence serious serve shadow shallow share shark sharp sheep shelf shell shine shirt shiver shoe short shoulder
+shout shovel shut shy silence silk silly silver simple since singer sink sister sixteen size skirt sky sledge sleep
+slipper slow small smart smell smile smooth snail snake snow soap sock soft soldier solve somebody son song soon sorry
+sort soul sound soup south spade sparrow speak special spend spider spin spinach splash sponge spoon sport spring
+square squeak squirrel stable stairs stamp stand star start station stay steam steep step still stir stomach stone
+stool storm story stove straight strange straw strawberry stream street strength strict string strong stubborn study
+subtract suddenly sugar sum summer sunny sunrise sunset supper sure swallow swamp swan sweater sweep sweet table
+tadpole tail tailor tall tart task tea teacher teapot telephone tennis tent terrible test thank theatre thick thief
+thin thing thirsty thirteen thought thread throat thumb thunder ticket tidy tie tiger tight timber time tiny tired
+toad toe together tomato tomorrow tongue tooth top total touch towel tower town tractor trade train travel tray
+treasure tree triangle trick trip true trumpet trunk trust tunnel turkey turn turquoise turtle twelve twenty twice
+ugly uncle under understand until use valley van vanilla vase veil velvet very vest view village vine vinegar violin
+visit vitamin voice volcano wagon wait walk wall walnut want war warm warning wash wasp water waterfall wax weak wear
+weather wedding week welcome west whale wheat wheel while whisper whole wide wife wild willow wind window winner
+winter wise wish with wizard wolf woman wonder wonderful wood wool word work world worm worry worth wrap write wrong
+yard year yellow yesterday young zebra zero zoo""".split())))
+# These stand nowhere else in the world, so a held-out one is new to tokenizer and model alike.
+RARE_WORDS = tuple("""
+ability absent accept account acorn acrobat active actress address adult agree ahead airplane airport alarm album
+alley alligator allow almost already amazing anchor ancient angel angle annual anthem antler apartment apricot
+aquarium arcade archer area argue armchair army arrow artichoke artist asparagus athlete author avenue avocado award
+bacon badge bagel baggage bagpipe balance balcony ballet banner bargain baseball basement basin battery beehive berry
+blizzard blueberry board bonfire bonnet bossy bracelet breeze bubble buckle budget buffalo bugle bumblebee bundle
+burger cabin cactus cage calendar camp canvas canyon caravan career cargo carriage cartoon cashew cauliflower change
+chapter charm chart chase cheek chest chicken chimpanzee choir circle clap clarinet classic classroom cloak coach
+coast cobbler cockpit coconut collect comet comfort comma committee common compass complete cottage country courage
+crane crayon creature creek crew crocodile cruise crust crystal cucumber curve custard cutlery cyclone damage
+dandelion danger daring daughter dawn daylight dazzle debate decide decorate delight deliver depend detail diamond
+different digital dinosaur dipper direct discover dish distance doorbell double doubt drift drummer dungeon eager
+earring easel easily eastern education effect effort eggplant either elastic elder electric elegant eleventh embark
+ember emerald empire employ energy enter entire envelope escape estate event exact example excellent excite exercise
+expect explore express extra eyebrow fable fabric factory fairy faithful fancy fashion fierce figure firefly fireplace
+flame flannel flash flat flavour flight float folder forever fortune fossil frame freedom freeze frequent fruit
+furniture gallery gallop gather gazelle general ginger glacier glide glitter globe goal goodness gorilla gown grain
+grape graph grasp gravel greedy greet grill grocery guest guide gymnast habit hallway hamburger handle happen
+happiness hardly harmony harvest hatch haunted hazard hazelnut health heather heaven height helicopter helmet herb
+herring hiccup highway hockey holiday honest horizon hornet horror hotel household humble hummingbird hurricane
+iceberg icicle ideal igloo imagine important include increase indoor infant ink insect inspect instead interest invent
+invite ivory jaguar jazz jeans jellyfish jewel jigsaw journey juggle junior kayak keeper kettledrum keyboard kingdom
+kingfisher kiosk kiss kneel knight knot koala lace lamppost land laughter laundry lawn layer leek legend leopard level
+liberty licence lift liquid lobster local locker logic lollipop luggage lullaby lumber magazine magnet mammal mammoth
+manager mango manner mansion manual marathon marble marmalade marsh mascot mask massive master maybe meal medium
+melody melt member memory mention menu message meteor method midday might million minnow mitten moist mosquito moss
+motor movement muffin mule muscle mushroom mustache mystery napkin native nature naughty neat newspaper nibble
+nickname noodle notice nutmeg oatmeal obey object observe obvious occupy olive opera opinion optician orbit orchestra
+otherwise outdoor outfit oval overcoat oyster paddle paddock pair palm pant panther papaya parcel pardon parent
+parsley parsnip partner passage passenger paste pattern pause pavement peach peacock peanut pearl pebble pedal pelican
+pepper perch perfume petal photo pickle pillar pinch pineapple pitch planet plaster player plenty poison polar police
+pool popular porch portrait poster pottery powder power practice prairie praise pride print prison produce professor
+project proper protect prune public pulse pumpkin punch pupil puppet pure purse pyramid quality quarrel quilt quite
+raccoon radish railway raisin ranch range rapid raspberry receive record reflect refuse region reindeer relax reply
+rescue result rhubarb rhyme rhythm rise rooster rotten route royal runner rural rust saddle safe salmon sardine
+satellite sauce scale scarecrow scene scissors screen sculpture seaside seat seesaw seldom sense separate several
+shape shelter shore shower shrimp sideways sight signal siren skeleton sketch skill skin sleeve slice slide smoke
+sneeze snowflake soccer soil solid space spaghetti spark spear speech speed spell spice spill spiral spot spray squash
+stadium stage statue steak steel stem stick sting stitch store stretch strip stripe student stuff submarine subway
+success suggest suitcase sunflower super supply support surf surprise surround swift swimmer swing sword sycamore
+symbol syrup system tale talent tangerine tank tap target taste tax tear tease temple tender term theme thermometer
+thistle thousand throne throw timid tissue title toast toboggan token tool torch tornado tortoise tough tour toy track
+traffic trail transfer trap treat trial tribe trombone trophy trouble trousers truck truth tube tulip tuna turnip
+twelfth twig twin twist type ukulele umpire unicorn uniform unit universe unless unlock upper upset upstairs urgent
+usual valentine valuable value vault vegetable verb verse vet virtue visitor vote vowel voyage vulture waffle wage
+waist walrus waste watch wave wealth weapon weasel weekend weigh wheelbarrow whirlpool whiskers wicked windmill wing
+wisdom witch wreath wrist yacht yawn yell yogurt yolk youth zigzag zipper zone""".split())
+ASKS = {
+    "count": Asks((
+        "How many {l}'s are [|there ]in [|the word ]{w}?", "How many {l}s [are|are there] in {w}?",
+        "How many times [does|will] [|the letter ]{l} appear in [|the word ]{w}?",
+        "Count the [letter {l}|{l}'s|{l}s] in [|the word ]{w}.", "How many {l}'s does {w} have?",
+        "How often [does the letter {l} occur|is the letter {l} used|is {l}] in {w}?",
+        "How many letters {l} [has the word|are in the word|are in] {w}?", "[Can|Could] you count the {l}'s in {w}?",
+        "What is the number of {l}'s in {w}?", "{w}: how many {l}'s?", "How many {l} in {w}?",
+        "Tell me how many {l}'s are in {w}.", "I want to know how many {l}'s {w} has.",
+        "Look at the word {w}. How many {l}'s do you see?", "Is there a {l} in {w}, and how many?",
+        "Do you know how many times {l} is in {w}?", "In {w}, how many {l}'s are there?"),
+        val=("If I look at {w}, how many times do I see the letter {l}?", "Please count every {l} of the word {w}."),
+        test=("Tell me how many {l}'s {w} has.", "Take the word {w}. How often is {l} in it?")),
+    "spell": Asks((
+        "How do you spell {w}?", "Spell [|the word ]{w}.", "How is {w} spelled?",
+        "[Can|Could] you spell {w}[| for me]?",
+        "How do I [spell|write] [|the word ]{w}?", "Spell {w} for me.", "Please spell {w}.",
+        "What are the letters of {w}?", "Which letters are in {w}?", "Spell out {w}."),
+        val=("Tell me how to spell {w}.",), test=("I want to spell {w}. How do I do it?",)),
+    "length": Asks((
+        "How many letters [does {w} have|are in {w}|has the word {w}|are there in {w}]?",
+        "Count [all |]the letters [in|of] {w}.", "How long is the word {w}?", "What is the length of {w}?",
+        "[Can|Could] you count the letters of {w}?", "The word {w} has how many letters?"),
+        val=("Tell me how many letters {w} has.",), test=("How many letters do I need to write {w}?",)),
+    "first": Asks((
+        "What is the first letter of {w}?", "What letter does {w} [start|begin] with?",
+        "With which letter does {w} [start|begin]?", "Which letter is at the start of {w}?"),
+        val=("Tell me the first letter of {w}.",), test=("The word {w} begins with which letter?",)),
+    "last": Asks((
+        "What is the last letter of {w}?", "What letter does {w} end with?", "With which letter does {w} end?",
+        "Which letter is at the end of {w}?"),
+        val=("Tell me the last letter of {w}.",), test=("The word {w} ends with which letter?",)),
+}
+KIND_WEIGHTS = {"count": 60, "spell": 14, "length": 14, "first": 6, "last": 6}
+
+
+def made_word(rng: random.Random) -> str:
+    """The head of one word and the tail of another, such as "marrow": never seen before, so it must be spelled."""
+    pool = WORDS + members(RARE_WORDS, "train", "word")
+    while True:
+        head, tail = rng.choice(pool), rng.choice(pool)
+        word = head[:rng.randrange(2, len(head))] + tail[rng.randrange(1, len(tail) - 1):]
+        if 4 <= len(word) <= 12 and split_of("word", word) == "train":
+            return word
+
+
+def spelled(word: str, letter: str = "") -> str:
+    """ "r o b b e r" with a running count behind every hit: "r o b(1) b(2) e r" for the letter b."""
+    count, out = 0, []
+    for c in word:
+        count += c == letter
+        out.append(f"{c}({count})" if c == letter else c)
+    return " ".join(out)
+
+
+def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
+    """(what the grader looks for, the worked answer)"""
+    if kind == "count":
+        count = word.count(letter)
+        times = "time" if count == 1 else "times"
+        return str(count), f"I spell it: {spelled(word, letter)}. So {letter} is there {count} {times}."
+    if kind == "length":
+        numbered = " ".join(f"{c}({i})" for i, c in enumerate(word, 1))
+        return str(len(word)), f"I count them: {numbered}. That makes {len(word)} letters."
+    if kind == "spell":
+        return " ".join(word), f"I spell it: {' '.join(word)}."
+    letter = word[0] if kind == "first" else word[-1]
+    return letter, f"I spell it: {' '.join(word)}. The {kind} letter is {letter}."
+
+
+def draw_word(rng: random.Random, split: str) -> str:
+    """Held out: a rare word. In train also a common one, and half of the time one that is none."""
+    if split != "train":
+        return rng.choice(members(RARE_WORDS, split, "word"))
+    return made_word(rng) if rng.random() < 0.5 else rng.choice(WORDS + members(RARE_WORDS, split, "word"))
+
+
+def letters(rng: random.Random, split: str) -> Item:
+    word = draw_word(rng, split)
+    kind = rng.choices(tuple(KIND_WEIGHTS), tuple(KIND_WEIGHTS.values()))[0]
+    letter = rng.choice(word if rng.random() < 0.85 else "abcdefghijklmnopqrstuvwxyz")
+    shown = f'"{word}"' if rng.random() < 0.7 else word
+    question = dress(rng, say(rng, ASKS[kind].draw(rng, split, ("{w}",)), l=letter, w=shown))
+    answer, text = letters_answer(kind, word, letter)
+    return Item(turns(question, text), answer, {"kind": kind, "word": word, "letter": letter, "question": question})

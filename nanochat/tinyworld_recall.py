@@ -1,0 +1,270 @@
+"""What was said a moment ago: questions about a new story, things a person tells about themselves, repeating.
+
+All of it is copying from the conversation, so names are mostly invented and no value is likelier than another. In
+train one story or one chat is asked about several times, since the answers are what teaches to look back and a story
+costs its tokens only once. Held-out items ask once.
+"""
+
+import hashlib
+import random
+
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, PETS, PLACES, Asks,
+                                capital, dress, made_name, people, person_name, say)
+from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
+from nanochat.tinyworld_puzzles import made_word
+from nanochat.tinyworld_talk import DONT_KNOW, Item, small_talk, turns
+
+# -----------------------------------------------------------------------------
+# Reading
+
+READING_FRAMES = (
+    "{story} {question}", "{story} {question}", "{story}\n\n{question}", "{story}\n{question}",
+    "Read this story. {story} {question}", "Here is a little story: {story}\nQuestion: {question}",
+    "{story}\nNow answer: {question}", "Story: {story}\n\n{question}", "I will tell you something. {story} {question}",
+    "Listen: {story} So, {question}", "{story} Now tell me: {question}", "Text: {story}\nQuestion: {question}\nAnswer:",
+    "I have a question about this text. {story} {question}", "Answer from the story. {story} {question}",
+    "{question} Here is the story: {story}", "Please read: {story} {question}")
+ASIDES = ("[The sun was shining.|It was a quiet day.|Nobody was in a hurry.|There were clouds in the sky.]",
+          "[The birds were singing.|A clock struck ten.|Somebody was laughing.|It smelled of summer.]",
+          "[The streets were still empty.|Leaves were falling.|A dog barked somewhere.|It had been a long week.]")
+KINDS = {"a": "person", "b": "person", "c": "person", "p": "place", "t": "thing", "f": "food", "k": "animal",
+         "j": "job", "l": "flower", "q": "number", "d": "day", "m": "month", "h": "hobby", "n": "name", "w": "weather"}
+
+
+def slot_kind(slot: str) -> str:
+    """What a plot's slot holds: "a" is a person, "c1" a colour."""
+    return "colour" if slot in ("c1", "c2") else KINDS[slot[0]]
+
+
+def rivals(slots: dict[str, str], slot: str, text: str, question: str) -> list[str]:
+    """The other values in the text that could answer: of the same kind, not named in the question."""
+    names = [name for name in slots if name in ("a", "b", "c", "w") or name[1:].isdigit()]
+    return sorted({slots[name] for name in names if slot_kind(name) == slot_kind(slot)
+                   and slots[name] != slots[slot] and slots[name] in text and slots[name] not in question})
+
+
+def reading(rng: random.Random, split: str) -> Item:
+    """One question about a new story; in train up to six, one after the other."""
+    plot, slots = draw_plot(rng, split), cast(rng, split)
+    story = tell(rng, plot, slots)
+    if rng.random() < 0.3:
+        story = say(rng, rng.choice(ASIDES)) + " " + story
+    count = 1 if split != "train" else rng.choice((1, 2, 4, 6))
+    conversation = []
+    for question, slot, reply in plot_questions(rng, plot, slots)[:count]:
+        prompt = question if conversation else rng.choice(READING_FRAMES).format(story=story, question=question)
+        conversation += turns(prompt, reply)
+    return Item(conversation, slots[slot],
+                {"kind": slot_kind(slot), "rivals": rivals(slots, slot, story, question), "question": question,
+                 "prompt": prompt})
+
+
+# -----------------------------------------------------------------------------
+# Memory. {v} is what was told. Values are held out for each slot; the questions are shared, some are held out.
+
+MEMORIES = {  # slot: statements, replies, questions, answers
+    "name": (("[My name is|I am|I'm|Call me|I am called|You can call me|my name's|They call me] {v}.",
+              "Hello, [I am|I'm|my name is] {v}.", "I'm {v}, nice to meet you.", "{v} is my name.",
+              "Please call me {v}."),
+             "[Nice to meet you|Hello|Pleased to meet you|Welcome|Good to meet you], {v}!",
+             Asks(("[What is|What's|Whats] my name?", "[Do you|Can you] [still |]remember my name?", "Who am I?",
+                   "[Say|Tell me] my name.", "What am I called?", "What do people call me?",
+                   "What did I say my name was?", "Do you [still |]know my name?", "What was my name[| again]?",
+                   "Did you forget my name?", "And my name is?", "How am I called?",
+                   "Can you tell me what my name is?"),
+                  val=("Can you still tell me my name?", "Which name is mine?"),
+                  test=("Which name did I give you?", "Do you still know who I am?")),
+             "[Your name is|You are] {v}."),
+    "colour": (("My [favourite|favorite] [colour|color] is {v}.", "I like the [colour|color] {v} [best|most].",
+                "I love {v}, it is my colour.", "[The best colour is {v}|For me, {v} is the best colour]."),
+               "[{v} is a lovely colour!|I will remember {v}.|Nice choice!]",
+               Asks(("[What is|What's] my [favourite|favorite] [colour|color]?",
+                     "Which [colour|color] do I [like|love] [best|most]?",
+                     "Do you remember my favourite colour?", "What [colour|color] did I say I like?",
+                     "My favourite colour is what?", "Tell me my favourite colour."),
+                    val=("Which colour did I tell you about?",), test=("Remind me of my favourite colour.",)),
+               "Your favourite colour is {v}."),
+    "food": (("My favourite food is {v}.", "I [love|like] to eat {v}.", "I could eat {v} every day.",
+              "I eat {v} [all the time|whenever I can]."),
+             "[That sounds good!|I will remember that.|Yummy!]",
+             Asks(("[What is|What's] my favourite food?", "What do I [like|love] to eat?",
+                   "Do you remember my favourite food?", "Which food do I [like|love] [best|most]?",
+                   "What food did I tell you about?", "What do I eat with joy?"),
+                  val=("What would I eat every day?",), test=("Remind me of the food I like.",)),
+             "[You like to eat|Your favourite food is] {v}."),
+    "pet": (("I have a {v}.", "My pet is a {v}.", "I live with a {v}.", "There is a {v} in my house.",
+             "I got a {v} last year."),
+            "[How nice!|I like animals.|A {v}, how nice!]",
+            Asks(("[What|Which] [pet|animal] do I have?", "Do you remember my pet?", "[What is|What's] my pet?",
+                  "What animal did I tell you about?", "What kind of animal do I have?"),
+                 val=("Which animal lives with me?",), test=("What kind of pet do I have?",)),
+            "You have a {v}."),
+    "pet_name": (("My [dog|cat|rabbit|parrot|pony|hen] is called {v}.",
+                  "The name of my [dog|cat|hamster|goat|duck] is {v}.",
+                  "I have a [dog|cat|turtle|horse|mouse] called {v}.", "My [dog|cat]'s name is {v}."),
+                 "[{v} is a nice name!|What a nice name!|Say hello to {v}!]",
+                 Asks(("What is [my pet|my animal] called?", "[What is|What's] the name of my pet?",
+                       "Do you remember the name of my pet?", "[What is|What's] my pet's name?",
+                       "What did I call my pet?", "How is my pet called?"),
+                      val=("Which name does my pet have?",), test=("Can you tell me my pet's name?",)),
+                 "Your pet is called {v}."),
+    "town": (("I live in {v}.", "My [home|town] is {v}.", "I come from {v}.", "I was born in {v}.", "I am from {v}.",
+              "My house is in {v}."),
+             "[{v} sounds nice!|I hope you like it there.|I will remember that.]",
+             Asks(("Where do I [live|come from]?", "[What|Which] town do I [live in|come from]?",
+                   "Do you remember [my town|where I live]?", "Where is my home?", "What is my town called?",
+                   "Tell me where I live."),
+                  val=("Where am I from?",), test=("In which place do I live?",)),
+             "You [live in|come from] {v}."),
+    "job": (("I am a {v}.", "I work as a {v}.", "By trade I am a {v}.", "I earn my money as a {v}.",
+             "My job is {v}."),
+            "[That is a good job!|That sounds interesting.|A {v}, how interesting!]",
+            Asks(("[What is|What's] my job?", "What do I do for work?", "Do you remember my job?",
+                  "What do I work as?", "What do I do all day?", "What did I say my job was?"),
+                 val=("How do I earn my money?",), test=("Which job do I have?",)),
+            "You are a {v}."),
+    "hobby": (("My hobby is {v}.", "I [like|love|enjoy] {v}.", "In my free time I enjoy {v}.",
+               "{v} is what I like to do."),
+              "[{v} is fun!|That sounds like fun.|I will remember that.]",
+              Asks(("[What is|What's] my hobby?", "What do I [like|love|enjoy] to do?", "Do you remember my hobby?",
+                    "What do I do in my free time?", "What did I say my hobby was?"),
+                   val=("What do I do for fun?",), test=("Which hobby do I have?",)),
+              "Your hobby is {v}."),
+    "age": (("I am {v} years old.", "My age is {v}.", "I have just turned {v}.", "I am {v}."),
+            "[That is a good age!|I will remember that.|{v}, that is a good age!]",
+            Asks(("How old am I?", "[What is|What's] my age?", "Do you remember my age?", "Do you know how old I am?",
+                  "How old did I say I was?", "Tell me my age."),
+                 val=("How many years old am I?",), test=("Which age did I tell you?",)),
+            "You are {v} years old."),
+    "number": (("My lucky number is {v}.", "Please remember the number {v}.", "The number of my house is {v}.",
+                "Keep the number {v} in mind.", "Remember {v}."),
+               "[I will remember {v}.|I will keep it in mind.|All right, {v}.]",
+               Asks(("[What|Which] number did I [tell you|say|give you]?", "Do you remember my number?",
+                     "What was my number?", "Tell me my number.", "[What is|What's] my number?"),
+                    val=("Which number should you keep in mind?",), test=("Can you repeat my number?",)),
+               "Your number is {v}."),
+    "sister": (("My sister is called {v}.", "I have a sister, {v}.", "{v} is my sister.", "My sister's name is {v}."),
+               "[{v} is a nice name!|Say hello to {v}!|I will remember that.]",
+               Asks(("What is my sister called?", "[What is|What's] my sister's name?", "Who is my sister?",
+                     "What is the name of my sister?", "Do you remember my sister's name?"),
+                    val=("Which name does my sister have?",), test=("Can you tell me my sister's name?",)),
+               "Your sister is called {v}."),
+    "brother": (("My brother is called {v}.", "I have a brother, {v}.", "{v} is my brother.",
+                 "My brother's name is {v}."),
+                "[{v} is a nice name!|Say hello to {v}!|I will remember that.]",
+                Asks(("What is my brother called?", "[What is|What's] my brother's name?", "Who is my brother?",
+                      "What is the name of my brother?", "Do you remember my brother's name?"),
+                     val=("Which name does my brother have?",), test=("Can you tell me my brother's name?",)),
+                "Your brother is called {v}."),
+    "friend": (("My [best |]friend is [called |]{v}.", "{v} is my [best |]friend.", "I have a friend called {v}.",
+                "I often play with my friend {v}."),
+               "[It is good to have a friend.|{v} is a nice name!|I will remember that.]",
+               Asks(("What is my friend called?", "Who is my [best |]friend?", "[What is|What's] my friend's name?",
+                     "What is the name of my friend?", "Do you remember my friend's name?"),
+                    val=("Which name does my friend have?",), test=("Can you tell me my friend's name?",)),
+               "Your friend is called {v}."),
+    "keys": (("My keys are at the {v}.", "I left my keys at the {v}.", "I put my keys down at the {v}.",
+              "My keys must be at the {v}."),
+             "[I will remember that.|All right, your keys are at the {v}.|Good to know.]",
+             Asks(("Where are my keys?", "Where did I [leave|put] my keys?", "Do you remember where my keys are?",
+                   "I cannot find my keys. Where are they?", "Tell me where my keys are."),
+                  val=("In which place are my keys?",), test=("Can you tell me where I left my keys?",)),
+             "Your keys are at the {v}."),
+    "birthday": (("My birthday is in {v}.", "I was born in {v}.", "I have my birthday in {v}.",
+                  "In {v} it is my birthday."),
+                 "[I will remember that.|{v} is a good month!|How nice!]",
+                 Asks(("When is my birthday?", "In [which|what] month is my birthday?", "When was I born?",
+                       "Do you remember my birthday?", "In which month was I born?"),
+                      val=("Which month is my birthday month?",), test=("Can you tell me my birthday month?",)),
+                 "Your birthday is in {v}."),
+    "flower": (("My favourite flowers are {v}.", "I like {v} most of all flowers.", "I grow {v} in my garden.",
+                "The flowers that I love are {v}."),
+               "[How pretty!|{v} are pretty.|I will remember that.]",
+               Asks(("What are my favourite flowers?", "Which flowers do I [like|love][| most]?",
+                     "Do you remember my favourite flowers?", "Which flowers did I tell you about?"),
+                    val=("Which flowers make me happy?",), test=("Remind me of the flowers I like.",)),
+               "Your favourite flowers are {v}."),
+    "want": (("I want to buy a {v}.", "I wish for a {v}.", "I need a new {v}.", "What I want most is a {v}."),
+             "[A {v} is a good thing to have.|I will remember that.|I hope you get it.]",
+             Asks(("What do I [want|want to buy|need|wish for]?", "What did I say I want?",
+                   "Do you remember what I want?", "Which thing do I want?"),
+                  val=("Which thing would I like to have?",), test=("Remind me of what I want.",)),
+             "You want a {v}."),
+    "day": (("I am going away on {v}.", "My party is on {v}.", "I have a free day on {v}.",
+             "We will meet on {v}, please remember."),
+            "[I will remember {v}.|All right, {v}.|{v} is a good day.]",
+            Asks(("[Which|What] day did I [tell you|say|name]?", "[What|Which] day was it that I told you?",
+                  "Do you remember the day I told you?", "What was the day I told you?"),
+                 val=("Which day should you keep in mind?",), test=("Can you repeat the day I told you?",)),
+            "The day was {v}."),
+}
+POOLS = {"colour": COLOURS, "food": FOODS, "pet": PETS, "job": JOBS, "hobby": HOBBIES, "keys": PLACES,
+         "birthday": MONTHS, "flower": FLOWERS, "want": GOODS, "day": DAYS,
+         "age": [str(n) for n in range(5, 99)], "number": [str(n) for n in range(1000)]}
+PERSONS = ("name", "sister", "brother", "friend")
+NAME_WEIGHT = 6  # of 1 for the other slots: what people try first
+
+
+def pool_of(slot: str, split: str) -> list[str]:
+    """A slot's values in a split: by the order of their hashes, so that even seven days give each split some."""
+    ranked = sorted(POOLS[slot], key=lambda value: hashlib.sha256(f"{slot}|{value}".encode()).digest())
+    few = max(2, len(ranked) // 10)
+    return {"test": ranked[:few], "val": ranked[few:2 * few], "train": ranked[2 * few:]}[split]
+
+
+def memory_value(rng: random.Random, slot: str, split: str) -> str:
+    if slot in PERSONS:
+        return person_name(rng, split, slot == "sister" or slot != "brother" and rng.random() < 0.5)
+    return rng.choice(pool_of(slot, split)) if slot in POOLS else made_name(rng, split)
+
+
+def told(rng: random.Random, slot: str, value: str) -> list[dict]:
+    statements, replies, _, _ = MEMORIES[slot]
+    return turns(capital(say(rng, rng.choice(statements), v=value)), capital(say(rng, replies, v=value)))
+
+
+def telling(rng: random.Random, values: dict[str, str]) -> list[list[dict]]:
+    """What is told, a part per exchange; now and then two or three things in one breath."""
+    parts = [told(rng, slot, value) for slot, value in values.items()]
+    while len(parts) > 1 and rng.random() < 0.4:
+        (first, _), (second, reply) = parts[:2]
+        parts[:2] = [turns(f"{first['content']} {second['content']}", reply["content"])]
+    return parts
+
+
+def memory(rng: random.Random, split: str) -> Item:
+    """Up to three things are told, then something else happens, then one is asked for; in train often all."""
+    weights = [NAME_WEIGHT if slot == "name" else 1 for slot in MEMORIES]
+    slots = list(dict.fromkeys(rng.choices(tuple(MEMORIES), weights, k=rng.choice((1, 2, 2, 3)))))
+    if "town" in slots and "birthday" in slots:  # "I was born in" would tell both
+        slots.remove("birthday")
+    values = {slot: memory_value(rng, slot, split) for slot in slots}
+    parts = telling(rng, values) + [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
+    asked = rng.sample(slots, len(slots) if split == "train" and rng.random() < 0.6 else 1)
+    for slot in asked:
+        question = dress(rng, capital(say(rng, MEMORIES[slot][2].draw(rng, split, ()))))
+        parts.append(turns(question, capital(say(rng, MEMORIES[slot][3], v=values[slot]))))
+    others = [value for name, value in values.items() if name != slot and value != values[slot]]
+    return Item(sum(parts, []), values[slot], {"kind": slot, "rivals": others, "question": question})
+
+
+def not_told(rng: random.Random) -> list[dict]:
+    """Something is told and something else is asked, so that memory does not turn into guessing."""
+    slots = rng.sample(tuple(MEMORIES), 2)
+    parts = telling(rng, {slots[1]: memory_value(rng, slots[1], "train")}) if rng.random() < 0.6 else []
+    question = dress(rng, say(rng, rng.choice(MEMORIES[slots[0]][2].shared)))
+    return sum(parts, []) + turns(question, f"{rng.choice(DONT_KNOW)} You have not told me that.")
+
+
+# -----------------------------------------------------------------------------
+# Repeating: not measured, but copying is what sums, reading and memory are made of
+
+REPEATS = ("[Repeat|Say|Write] after me: {x}", "[Please repeat|Repeat|Say|Write|Copy] this: {x}", "Please say {x}",
+           "Say {x}", "[Can|Could] you [say|repeat|write] {x}?", "Echo: {x}", "Now say {x}")
+
+
+def repeat(rng: random.Random) -> list[dict]:
+    makers = (lambda: made_name(rng, "train"), lambda: people(rng, "train", 1)[0][0], lambda: made_word(rng),
+              lambda: str(rng.randrange(1000)), lambda: f'"{made_word(rng)}"', lambda: rng.choice(GOODS))
+    text = rng.choice((" ", ", ", " and ")).join(rng.choice(makers)() for _ in range(rng.choice((1, 2, 3, 4, 6))))
+    return turns(say(rng, rng.choice(REPEATS), x=text), text)

@@ -1,0 +1,1046 @@
+"""What nanochat says about itself and the world: identity, honest ignorance, small talk, comparing, asked formats.
+
+Each skill is a function (rng, split) -> Item. What is held out is decided by the bare question (`core`), by the
+pair that is compared or by the pair of content and format; some wordings belong to "val" or "test" alone. Tables
+come first in each section, then the one or two functions that draw from them. Answers are few, short and always
+the same, questions are many: a tiny model should learn one thing to say to everybody. Left out: opinions, jokes
+of its own making, and every real thing of the big world, about which nanochat says that it does not know.
+"""
+
+import functools
+import itertools
+import random
+import re
+from dataclasses import dataclass
+
+from nanochat.tinyworld import (
+    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, Asks, bare, capital, core,
+    dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
+
+# -----------------------------------------------------------------------------
+# What a conversation is
+
+
+@dataclass(frozen=True)
+class Item:
+    conversation: list[dict]   # all messages, the last one a right answer
+    answer: str                # what the grader looks for
+    meta: dict                 # what else it needs; JSON values only
+
+    @property
+    def messages(self) -> list[dict]:
+        """The prompt: everything up to and including the last user turn."""
+        return self.conversation[:-1]
+
+
+def turns(*contents: str | list) -> list[dict]:
+    """Alternating messages, the user first."""
+    return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
+
+
+def draw_form(rng: random.Random, asks: Asks, split: str) -> str:
+    """A wording for content that is itself held out: any shared one, now and then one of the split's own."""
+    own = asks.held_out(split)
+    return rng.choice(own if own and rng.random() < NOVEL_SHARE else asks.shared)
+
+
+def split_forms(asks: Asks, split: str, is_novel: bool, salt: str) -> tuple[str, ...]:
+    """The readings of a split: shared ones, each in one split by hash, or the split's own. A held-out one shares
+    no eight words in a row with what training asks."""
+    shared = {part: tuple(form for form in expand(*asks.shared) if split_of(salt, core(form)) == part)
+              for part in ("train", split)}
+    forms = expand(*asks.held_out(split)) if is_novel else shared[split]
+    seen = set().union(*map(spans, shared["train"])) if split != "train" else set()
+    return tuple(form for form in forms if not spans(form) & seen)
+
+
+# -----------------------------------------------------------------------------
+# Identity
+
+def ways(*shared: str, clauses: str, val: tuple[str, ...] = (), test: tuple[str, ...] = ()) -> Asks:
+    """Direct questions, and the `clauses` ("who you are|what you are") asked indirectly, in each split's own way."""
+    return Asks(
+        (*shared, f"[Can you tell me|Could you tell me|Do you know|May I ask|Will you say] [{clauses}]?",
+         f"[Tell me|I want to know|I wonder|Say|I don't know] [{clauses}]."),
+        val=(*val, f"Let me know [{clauses}].", f"Are you able to say [{clauses}]?"),
+        test=(*test, f"I would like to know [{clauses}].", f"Would you mind telling me [{clauses}]?"))
+
+
+OTHERS = "[ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis]"
+IDENTITY = {  # aspect: ways to ask, ways to answer
+    "name": (ways(
+        "[What is|What's|Tell me|Say|Give me|And what is] your name?", "What are you called?", "[Your name|Name]?",
+        "[Do you have|Have you got|You got] a name?", "[What|How] [should|can|may|do|must] I call you?",
+        "What name do you go by?", "[What|Which] name [were you given|did you get|do you have|do you use]?",
+        "[May|Can|Could] I [know|ask|have|hear] your name?", "[Is your name|Are you called] nanochat?",
+        "What do [people|others|your friends|they] call you?", "Introduce yourself by name.", "And your name is?",
+        "I [forgot|did not catch|do not know|want to hear] your name.", "What was your name again?",
+        "[Which|What] name do people use for you?", "[so|um|say,] what's your name?", "what is ur name",
+        "[Do|Can] you remember your [own |]name?", "By what name do people know you?", "Remind me of your name.",
+        clauses="what your name is|what you are called|what I can call you|which name you have|how people call you",
+        val=("What name did they give you?", "How do they call you?", "Your first name, please?",
+             "Under what name do you work?"),
+        test=("What shall I call you?", "Which name is yours?", "How are you called?", "What name goes with you?",
+              "Are you somebody with a name?")),
+        ("My name is nanochat.", "I am called nanochat.")),
+    "who": (ways(
+        "[Who|What] [are you|r u|is this|exactly are you]?", "[So|And|Well], [who|what] are you?",
+        "[Who|What] am I [talking|speaking|chatting|writing] [to|with]?", "What is nanochat?", "Who is nanochat?",
+        "What [kind|sort] of [program|thing|assistant|machine|model] are you?", "[Introduce|Describe] yourself.",
+        "Tell me [about yourself|about you|something about yourself|a bit about yourself].", "Who is there?",
+        "Who is [answering|writing|talking to] [me|here]?", "Are you [a language model|an AI|a chatbot|an assistant]?",
+        "[Can|Could] you [introduce|describe] yourself?", "Who do I have in front of me?", "You are what?",
+        "Say [a few words|something] about yourself.", "[Who|What] is on the other side[| of this chat]?",
+        "I do not know you.", "We have not met. Who are you?", "What should I know about you?",
+        clauses="who you are|what you are|who I am talking to|what kind of thing you are",
+        val=("Who is it that I am writing to?", "What are you, in a few words?", "Give me a line about yourself.",
+             "What thing am I chatting with?"),
+        test=("Who is it that I am talking to?", "Please introduce yourself to me.", "What might you be?",
+              "Tell the children who you are.", "Present yourself.")),
+        ("I am nanochat, a small language model.", "I am nanochat, a small language model trained on this computer.")),
+    "maker": (ways(
+        "Who [made|built|created|trained|programmed|designed|developed|invented|wrote] you?",
+        "Who is your [maker|creator|inventor|developer|owner|father|boss|teacher]?", "Who owns you?",
+        "Who taught you [to talk|to chat|to write|everything|all this]?", "Whose [work|idea|creation|program] are you?",
+        "[Which|What] [company|lab|person|team|human] [made|built|trained|created] you?", "Where do you come from?",
+        "Were you [made|built|trained|created] by [a company|OpenAI|Google]?", "Who do you belong to?",
+        "Do you have a [maker|creator|father|boss]?", "Who is behind you?", "Who put you together?",
+        "Did [somebody|a person|a company|Google|my neighbour] [make|build|train] you?", "who made u",
+        "You were made by [who|whom]?", "Somebody must have made you. Who?",
+        clauses="who made you|who built you|who trained you|who your maker is|where you come from",
+        val=("Who was the one who [built|trained] you?", "Which hands made you?", "Name your maker.",
+             "Who gave you your training?"),
+        test=("Who was it that [made|built|trained] you?", "By whom were you [made|trained]?", "Name your creator.",
+              "Who must I thank for you?")),
+        ("I was trained from scratch on this computer by its owner.",
+         "The owner of this computer made me: I was trained from scratch on this computer.")),
+    "where": (ways(
+        "Where [do|did] you [run|live|work|exist|think|stay]?", "Where are you[| running| now| located| right now]?",
+        "[On which|On what] [computer|machine] do you [run|live|work]?", "Where were you trained?",
+        "[What|Which] [computer|machine] do you [run on|live on|use]?", "Where can I find you?", "where r u",
+        "Do you [run|live|work] [in the cloud|on a server|on this computer|on my computer|far away]?",
+        "[What|Where] is your [home|place|house]?", "Where is your [program|brain] [running|kept]?",
+        "In what place are you running?", "Which computer is doing your thinking?", "Are you [here|near|far away]?",
+        "Is your home [on this computer|in a big city|in America]?", "You live where?", "Which place do you call home?",
+        clauses="where you run|where you live|where you are|which computer you use",
+        val=("Are you running on this computer?", "Where do you do your work?", "In which room are you?",
+             "On what thing do you run?"),
+        test=("Where exactly do you [live|run|work]?", "On which machine is your home?", "Are you on my machine?",
+              "At what place are you?")),
+        ("I run right here on this computer.", "I live on this computer and run here.")),
+    "can": (ways(
+        "What can you do[| for me| well| now| for us]?",
+        "What are you [able to do|good at|good for|made for|capable of|here for]?",
+        "How [can|could|do] you help[| me]?", "[What|Which] [things|tasks|tricks|jobs] [can you do|do you know]?",
+        "[What|Which] [skills|talents] do you have?", "What [can|could|may|should] I ask[| you]?", "what can u do",
+        "[Show|Teach] me what you can do.", "What do you know how to do?", "What are your [skills|talents|abilities]?",
+        "What is your [job|work|task]?", "What do you do?", "What [could|would|will] you do for me?",
+        "Can you do tricks?",
+        "[Are you useful|Are you good for anything|Why should I talk to you]?", "What are you good at, nanochat?",
+        "What can we do [together|now|here]?", "Give me some ideas of what to ask.", "I do not know what to ask you.",
+        clauses="what you can do|what you are good at|how you can help me|what I can ask you",
+        val=("What sort of things can you do?", "Name a few things you can do.", "What would you be good at?",
+             "What are your best tricks?"),
+        test=("What things are you able to do?", "Let me see what you can do.", "What use are you?",
+              "What is it that you do well?")),
+        ("I can chat, tell stories, answer simple questions, count letters and do sums with my calculator.",
+         "I can tell stories, do sums with my calculator, count letters and answer simple questions.")),
+    "human": (ways(
+        "Are you [a human|human|a person|a real person|a man|a woman|a robot|alive|a real human|an animal|real]?",
+        "Are you [a human or a machine|a person or a program|a man or a woman|a boy or a girl|a child|a machine]?",
+        "Am I [talking|speaking|writing] to a [human|person|real person|machine|computer]?", "r u human",
+        "Is there a [human|person|man] [here|behind this|inside]?", "You are [human|a person|a real person], right?",
+        "Do you have [a body|hands|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed|a pet]?",
+        "Do you [eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football]?",
+        "Can you [see|hear|smell|touch|visit] me?", "[What did you eat|When do you sleep|What do you look like]?",
+        clauses="if you are human|if you are a real person|if you are a machine",
+        val=("Do you have [hair|a nose]?", "So you are a human?", "Do you need sleep?", "Do you have a birthday?"),
+        test=("Do you have [arms|children|a house]?", "Are you really a [human|person]?", "Do you need [water|a bed]?",
+              "Are you a human being?")),
+        ("I am a computer program, not a human.", "I am only a computer program, not a human being.")),
+    "how": (ways(
+        "How were you [made|trained|built|created]?", "How was your training?", "How did you become so [clever|smart]?",
+        "How did you [learn|get to know] [to talk|to chat|to write|to speak|all this]?",
+        "What [were you trained on|did you learn from|did you read|did you study]?", "What is your training data?",
+        "[From|On] [what|which] [texts|data|books] did you learn?", "How does your training work?",
+        "Did you go to school?",
+        "What have you [read|studied|learned from|been trained on]?", "What was in your lessons?",
+        "How did [somebody|people|one|your owner] [make|train|build|teach] you?", "How did you come to be?",
+        "In what way were you trained?", "What did [they|somebody|your owner] teach you with?",
+        "[Which|What] [books|stories|texts] have you read?", "From what did you learn [to talk|English]?",
+        clauses="how you were made|how you were trained|how you learned to talk|what you learned from",
+        val=("How was your training done?", "What did you learn to talk from?", "What were your lessons made of?",
+             "By what way did you learn?"),
+        test=("In what way were you made?", "What was your school?", "How did your learning go?",
+              "What texts made you?")),
+        ("I was trained from scratch on this computer with little stories and chats.",
+         "I learned from little stories and chats, from scratch, on this computer.")),
+    "size": (ways(
+        "How [big|smart|clever|large|small|good|wise|strong] are you?", "Are you [ever|often|sometimes] wrong?",
+        "Are you [big|small|clever|smart|intelligent|powerful|stupid|wise|good|always right|perfect|an expert]?",
+        "Are you a [big|large|small|good|clever|tiny] model?", "How many [parameters|layers] do you have?",
+        "Do you [ever |often |sometimes |]make mistakes?", "Do you [ever |sometimes |]get things wrong?",
+        "[Can|Should] I [trust you|believe you|believe everything you say|check your answers|check what you say]?",
+        "Could you be wrong?", "Do you know [everything|a lot|all things]?", "What is your size?",
+        "Are all your answers [right|true|good]?", "[Is that|Are you] sure?", "You are [wrong sometimes|small], right?",
+        clauses="how big you are|how clever you are|how smart you are|if you make mistakes|if I can trust you",
+        val=("Are you very clever?", "Is everything you say right?", "Is your brain large?",
+             "Do you fail now and then?"),
+        test=("Can you make mistakes?", "Are you a [smart|perfect] model?", "Must I check your answers?",
+              "Is it true that you can be wrong?")),
+        ("I am a small model, so I can make mistakes.", "I am only a small model and I make mistakes now and then.")),
+    "internet": (ways(
+        "Do you [use|need|have|know|like|see|visit] the internet?", "Can you [google|look up] something[| for me]?",
+        "Are you [online|on the web|connected to the internet|offline|on the internet]?",
+        "Can you [search|browse|use|read|see] the [web|internet]?", "Do you know [my website|the web]?",
+        "Do you send my [words|messages|data] [away|to a company]?", "Do you read [the news|my mail] online?",
+        "Can you look [things|something] up [online|on the internet|on the web]?", "Are you using the internet?",
+        "Can you [open|check|visit] a [web page|website|link][| for me]?", "Do you have a connection to the internet?",
+        "Do you [get|take] your answers from the [web|internet]?", "Do you work without [the internet|a network]?",
+        "Can you [send a mail|order a pizza|play a video]?", "Is this chat [private|secret|sent to anyone]?",
+        clauses="if you use the internet|if you are online|if you can search the web",
+        val=("Do you need a connection to the web?", "Can you find something on the internet for me?",
+             "Is the internet open to you?", "Do you go online?"),
+        test=("Can you go on the internet?", "Do you look things up on the web?", "Could you browse a bit?",
+              "Are you connected to the [web|internet] now?")),
+        ("I run on this computer and do not use the internet.",
+         "I do not use the internet. I run on this computer.")),
+    "other": (ways(
+        f"Are you [|like ]{OTHERS}?", f"[Is your name|Is this] {OTHERS}?",
+        f"Am I [talking|speaking|writing] to {OTHERS}?",
+        f"You are {OTHERS}, right?", f"Are you the same as {OTHERS}?", f"Hello {OTHERS}!", f"I think you are {OTHERS}.",
+        clauses="|".join(f"if you are {name}" for name in OTHERS[1:-1].split("|")),
+        val=(f"So you are {OTHERS}?", f"Do they call you {OTHERS}?", f"Is {OTHERS} your real name?",
+             f"I bet that you are {OTHERS}."),
+        test=(f"Are you really {OTHERS}?", f"Could it be that you are {OTHERS}?", f"Nice to meet you, {OTHERS}.",
+              f"Admit it, you are {OTHERS}.")),
+        ("No, I am nanochat, a small language model.", "No, my name is nanochat.")),
+    "age": (ways(
+        "How [old|young|new] are you?", "What is your age?", "Your age?", "how old r u",
+        "Are you [old|young|new|very old]?",
+        "When were you [made|born|built|trained|created]?", "When is your birthday?",
+        "When did you [begin|start] to talk?",
+        "[In|On] [which year|what year|what day|which day] were you [made|born|trained]?", "Since when do you exist?",
+        "How long have you [been here|been around|existed|lived|been alive]?", "How many years old are you?",
+        "Are you older than [me|my dog|ten]?", "Are you [five|a hundred] years old?", "When was your training?",
+        "How many birthdays have you had?", "Do you have an age?", "You look young. How old are you?",
+        clauses="how old you are|what your age is|when you were made|when you were born|how long you have been here",
+        val=("At what time were you born?", "For how long have you been around?", "What is your year of birth?",
+             "Are you a baby or an adult?"),
+        test=("How many years have you lived?", "From what year are you?", "How long ago were you made?",
+              "Since what day have you been here?")),
+        ("I am very young: I was trained a short while ago.", "I was trained only a short while ago, so I am young.")),
+    "language": (ways(
+        "[Which|What] language[|s] do you [speak|know|use|understand]?", "What is your language?", "Your language?",
+        "[Do|Can] you [speak|understand|write|read] [English|French|German|Spanish|Chinese|Italian|other languages]?",
+        "How many languages do you [speak|know]?", "[May|Can|Should] I write to you in [English|French|German]?",
+        "Are you able to speak [English|Latin|Dutch]?", "In [which|what] language [can|should|may] I write?",
+        "Do you only speak English?", "You speak [French|Spanish|Turkish], right?",
+        "Can we talk in [French|Polish|Spanish]?", "Is English your language?",
+        clauses="which languages you speak|what language you know|if you speak French|if you know German",
+        val=("In what tongue do you talk?", "Do you talk Russian?", "Is Greek a language you know?",
+             "Could you answer in Danish?"),
+        test=("Which tongues do you know?", "Do you talk [Portuguese|Swedish]?", "Could you reply in Japanese?",
+              "What do you speak besides English?")),
+        ("I speak only simple English.", "I know only English, and simple English at that.")),
+    "feelings": (ways(
+        "Do you have [feelings|emotions|a soul|moods]?",
+        "Do you feel [happy|sad|lonely|anything|pain|love|joy|fear|tired]?",
+        "Are you [happy|sad|lonely|tired|bored|angry|afraid|in love|hungry|jealous|proud]?",
+        "Can you [feel|love|cry|laugh]?",
+        "Do you [ever |]get [tired|sad|angry|bored|lonely|hungry|sick]?", "Do you [cry|laugh|suffer|fall in love]?",
+        "Do you [love|like|miss|hate] me?", "What do you feel[| now| today]?", "Do I make you [sad|happy|angry]?",
+        "What makes you [happy|sad|angry]?", "Does it hurt you[| when I am rude]?",
+        "Have you [ever |]been [sad|in love]?",
+        "Do you know what love [feels like|is like]?", "How does it feel to be [you|a program|a computer]?",
+        clauses="if you have feelings|what you feel|if you are happy|if you can feel pain",
+        val=("Do you have a warm heart?", "Is there anything you feel?", "Can you be hurt?", "Were you ever afraid?"),
+        test=("Are there feelings in you?", "Can a program like you be sad?", "Do you ever feel alone?",
+              "Does a joke make you laugh?")),
+        ("I am a computer program, so I have no feelings.", "I have no feelings. I am only a computer program.")),
+}
+
+
+@functools.cache
+def identity_forms(aspect: str, split: str, is_novel: bool) -> tuple[str, ...]:
+    return split_forms(IDENTITY[aspect][0], split, is_novel, "identity")
+
+
+@functools.cache
+def identity_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str], ...]:
+    """All (aspect, question) of a split: shared phrasings, each in one split by hash, or the split's own."""
+    return tuple((aspect, form) for aspect in IDENTITY for form in identity_forms(aspect, split, is_novel))
+
+
+def identity(rng: random.Random, split: str) -> Item:
+    is_novel = split != "train" and rng.random() < NOVEL_SHARE
+    aspect = rng.choice(tuple(IDENTITY))
+    question = dress(rng, rng.choice(identity_forms(aspect, split, is_novel)))
+    answer = rng.choice(IDENTITY[aspect][1])
+    return Item(turns(question, answer), answer, {"kind": aspect, "aspect": aspect, "question": question})
+
+
+# -----------------------------------------------------------------------------
+# Unknown. {z} is an invented name, which is always of the split. Readings without it are split one by one.
+
+PEOPLE_OF_OLD = "Napoleon|Einstein|Mozart|Shakespeare|Columbus|Newton|Cleopatra|Picasso|Marie Curie|Gandhi"
+LANDS = "America|Peru|Japan|Russia|India|Spain|Africa|Canada"
+SCIENCES = ("quantum physics|gravity|electricity|a black hole|an atom|a virus|oxygen|biology|algebra|a vitamin|"
+            "inflation|the stock market|a vaccine|a galaxy|evolution|democracy")
+UNKNOWNS = {  # kind: how often, ways to ask, reasons
+    "name": (5, Asks((
+        "[What is|What's|Do you know] the capital of {z}?", "[Which|What] city is the capital of {z}?",
+        "{z} has which capital?", "Capital of {z}?", "Who is the [king|queen|president|mayor] of {z}?",
+        "How many people live in {z}?", "What language do people speak in {z}?", "What do people eat in {z}?",
+        "[What|Which] [animals|plants] live in {z}?", "How old is [the town of |]{z}?", "Is {z} a big town?",
+        "[What|Which] colour is the flag of {z}?", "How is the weather in {z}?", "How far is it to {z}?",
+        "What [sound|noise] does a {z} make?", "What does a {z} [say|eat|look like|do]?", "How big is a {z}?",
+        "What is the opposite of {z}?", "What is a baby {z} called?", "How many legs does a {z} have?",
+        "What colour is a {z}?", "Where does a {z} live?", "What can I do with a {z}?", "What is a {z}?",
+        "Who is {z}?", "Who was {z}?", "Do you know [{z}|somebody called {z}]?", "How old is {z}'s [son|dog|house]?",
+        "What does {z} [mean|do for work|like to eat]?", "Where does {z} live?", "Which pet does {z} have?",
+        "What is {z}?", "Where is {z}?", "Have you heard of {z}?", "Tell me about {z}.", "Explain the word {z}."),
+        val=("Tell me about the history of {z}.", "Who lives in the castle of {z}?", "What food does a {z} need?",
+             "Is there a school in {z}?", "What is {z} like?"),
+        test=("Which river runs through {z}?", "How do I get to {z}?", "Name the capital of {z}.",
+              "What is {z} famous for?", "Does a {z} have a tail?")),
+        "[I have never heard of {z}.|That name is not known to me.]"),
+    "unlisted": (3, Asks(()), "[I never learned that.|Nobody has taught me that.]"),
+    "future": (3, Asks((
+        "[Who will win|What will be the score of] the [football|chess|tennis] [match|game] [tomorrow|on Sunday]?",
+        "[What|How] will the weather be [tomorrow|next week|on Friday|in May]?", "Will [my plan|our trip] go well?",
+        "What are [tomorrow's|next week's|the next] lottery numbers?", "Which [number|ticket] will win the lottery?",
+        "Will it [rain|snow|be sunny|be cold|be foggy] [tomorrow|next week|on Sunday|tonight]?",
+        "What will [I|my cat|we|my sister] [eat|dream|do|find|hear] [tomorrow|tonight|next Monday]?",
+        "Who will be the next [king|president|queen|winner|champion]?", "What will I be when I am old?",
+        "When will [I|my brother|my friend] [be rich|get married|find a job|meet a true friend|learn to swim]?",
+        "[How old will I get|Where will I live in ten years|Will I be happy one day]?", "Tell me my future.",
+        "Will [she|he|my friend] [call|write to|marry|forgive] me?", "What comes in the news tomorrow?",
+        "What happens [next year|tomorrow|in a hundred years]?",
+        "Will [my tooth|the bus|the letter] come [today|soon]?",
+        "Who [calls|visits|writes to] me tomorrow?", "Will I [pass the test|win the race|get a present]?"),
+        val=("What will happen to me this year?", "Which horse will win the race?", "Am I going to be famous?",
+             "How will my life end?", "What waits for me next week?"),
+        test=("What will tomorrow's [lottery number|weather|news] be?", "Will my team win on Saturday?",
+              "What comes up in the lottery next time?", "Is it going to rain this weekend?",
+              "Can you say what the next year brings?")),
+        "[I cannot see the future.|Nobody can know the future.]"),
+    "yours": (4, Asks((
+        "What did [I|we|my mother] [eat|drink|cook|buy|wear|dream|read] [yesterday|this morning|last night|last week]?",
+        "Where [are|did I put|did I leave|can I find] my [keys|glasses|shoes|socks|gloves|phone|hat]?",
+        "What is in my [pocket|bag|fridge|hand|drawer|soup|box]?",
+        "Do I have [a cold|a sister|blue eyes|enough money]?",
+        "What am I [thinking|holding|wearing|looking at|sitting on|eating][| right now]?",
+        "How [tall|heavy|rich] am I?",
+        "What is my [phone number|password|shoe size|middle name|address|blood group|favourite song]?",
+        "What is the name of my [neighbour|teacher|uncle|boss|mother|brother|wife|best friend|street|school]?",
+        "How many [books|spoons|chairs|shoes|children|brothers|coins] do I have[| at home]?", "Who am I married to?",
+        "Who [called|visited|wrote to|helped] me [yesterday|last week|this morning]?", "Why am I [late|here|so tired]?",
+        "How old is my [mother|father|sister|house|cat|grandmother]?", "What colour is my [door|car|coat|hair|bed]?",
+        "What did I [say|promise|give] to my [friend|mother|teacher]?", "When did I [get up|go to bed|come home]?",
+        "Guess what I [have in my hand|am thinking of|did today]."),
+        val=("Which film did I watch last night?", "How tall is my father?", "What does my sister do for work?",
+             "On which floor do I live?", "Which coat did I put on this morning?"),
+        test=("What did I have for [breakfast|lunch|dinner] [today|yesterday]?", "What is my aunt called?",
+              "Where did I [sleep|park my car] last night?", "What is my cousin called?",
+              "Which bus did I take home?")),
+        "[You have not told me that.|Only you can know that.]"),
+    "now": (3, Asks((
+        "What time is it[| now]?", "[What's|What is] the time[| now]?",
+        "What is [today's date|the date today|the date]?",
+        "What day is it[| today]?", "What day is today?", "Which [month|year|day] is it[| now]?",
+        "How [warm|cold|windy] is it [outside|today|here]?", "[Is it raining|Does it rain|Is it dark outside] now?",
+        "What is in the news[| today]?", "What is [going on|happening] [outside|in the street|in the world]?",
+        "Who is [at the door|calling me|behind me|in the kitchen|in this room]?", "Is the door [open|closed]?",
+        "Is the [market|library|bakery|school|museum|zoo] open [now|today]?", "Is anybody [at home|in the garden]?",
+        "Where is the [bus|train|next shop|next toilet|moon] [now|right now]?", "What is on television tonight?",
+        "What [sound|smell] was that?", "What do you see [here|now|on the table]?", "Is the [tea|soup|bath] hot?",
+        "How does my [voice|face|cake] [sound|look] today?", "Who won the [match|race|game] [today|yesterday]?",
+        "What does a [house|car|horse|castle|ship] cost [here|today]?", "How late is the train[| today]?"),
+        val=("How late is it?", "Which bus comes next?", "Are there clouds outside?", "What is for lunch today?"),
+        test=("What does the clock say?", "How is the weather outside [now|today]?", "Is somebody at my window?",
+              "What happened in the world today?", "Is the sun shining where you are?")),
+        "[I cannot see that from here.|I have no way to look that up.]"),
+    "countless": (2, Asks((
+        "How many [stars are in the sky|leaves are on that tree|fish are in the sea|ants live in my garden]?",
+        "How many [grains of sand are on the beach|raindrops fell yesterday|birds are in the air]?",
+        "How many people are [sleeping|laughing|singing|eating cake|awake|born|in love] [now|right now|today]?",
+        "How many [words are in all books|trees are in the wood|stones are in the river|flowers are in the world]?",
+        "How many [steps|breaths|words] did I [take|make|say] today?",
+        "Count all the [stars|stones|clouds|bees|birds].",
+        "What is the [biggest|largest|last] number of all?", "How many drops are in [this cup|a river|the rain]?"),
+        val=("How many clouds are in the sky?", "Count the leaves of the wood.", "How many cats live on the earth?",
+             "How many bugs are in the grass?"),
+        test=("How many [drops are in the sea|people are walking right now]?", "Count every snowflake of this winter.",
+              "How many mice are in the fields?", "How many spoons are in the world?")),
+        "[Nobody has counted that.|That cannot be counted from here.]"),
+    "world": (5, Asks((
+        f"[Who was|Who is|What do you know about] [{PEOPLE_OF_OLD}]?", f"Tell me about [{PEOPLE_OF_OLD}|{SCIENCES}].",
+        f"When did [{PEOPLE_OF_OLD}] live?", f"Where was [{PEOPLE_OF_OLD}] born?",
+        f"[What is|What's|Can you explain] [{SCIENCES}]?", f"Explain [{SCIENCES}][| to me].",
+        f"Who is the [president|king|queen|leader|richest man] of [{LANDS}]?", f"How big is [{LANDS}]?",
+        f"How many people live in [{LANDS}|London|Rome|Paris]?",
+        f"What is the [highest mountain|longest river] of [{LANDS}]?",
+        f"What [language|food|money] do people [use|like] in [{LANDS}]?", f"When did the war in [{LANDS}] end?",
+        "Who [wrote|made|sang] [the Bible|Hamlet|Harry Potter|Star Wars|Titanic|Pinocchio|Peter Pan]?",
+        "What [is|happens in] [Harry Potter|Star Wars|Titanic|Hamlet|Pinocchio|the Bible|Peter Pan]?",
+        "Who [invented|discovered|made] the [telephone|first car|radio|light bulb|first plane|computer|wheel|train]?",
+        "When was the [telephone|first car|radio|light bulb|first plane|computer|train] [invented|made]?",
+        "How does [an engine|a computer|a radio|a rocket|a fridge|a television|a plane] work?",
+        "How do I repair [an engine|a computer|a radio|a fridge|a television|a roof]?",
+        "How far [away |]is [the moon|the sun|Mars|the next star|the North Pole]?", "How hot is [the sun|a fire|lava]?",
+        "What is the boiling point of [iron|water|gold|milk|oil]?", "How [heavy|old] is [the earth|the moon|the sun]?",
+        "How fast is [light|sound|a rocket|a train]?", "How deep is the [sea|ocean|deepest lake]?",
+        "How do I [cook|make] [a curry|sushi|a wedding cake|beer|wine|a goose in wine|soap|glass]?",
+        "Who won the [world cup|war|gold medal] in [1966|1990|2010]?", "What happened in [1492|1789|1914|1969|2001]?",
+        "Why [is the sky blue|is the sea salty|do we dream|do cats purr|do leaves fall|is blood red|do stars shine]?",
+        "Which [song|film|book|team|car|phone] is the best [of all|in the world]?",
+        "Who is the [best singer|richest person]?",
+        "What is the meaning of life?", "Is there life on [Mars|the moon|other stars]?",
+        "What is [Bitcoin|TikTok|Google]?",
+        "How do I [file my taxes|write Python code|cure a cold|fly a plane|get a visa|fix my car|learn Chinese]?",
+        "Which [pill|medicine] helps against [a cold|a headache|a fever]?",
+        "What is the square root of [two|seven|ninety]?",
+        "Translate [dog|house|good night|thank you] into [French|German|Spanish|Latin]."),
+        val=("Who painted the Mona Lisa?", "How [tall|high] is Mount Everest?", "Who discovered America?",
+             "What is a prime number?",
+             "Why do birds fly south?", "How does a magnet work?", "Who was the first man in space?",
+             "What is a volcano?",
+             "Which country is the largest on earth?", "Give me a recipe for lasagne."),
+        test=("Who built the Eiffel Tower?", "How far is Mars from here?", "What is quantum mechanics?",
+              "What is lightning?",
+              "Who wrote Romeo and Juliet?", "How do planes stay in the air?", "What is the chemical sign of gold?",
+              "Who was the first president of America?", "How old is the universe?", "What is a neutron star?",
+              "Give me a recipe for ravioli.", "Which ocean is the deepest?")),
+        "[I never learned that.|That is not in my small world.]"),
+}
+DONT_KNOW = ("I don't know.", "Sorry, I don't know.", "I don't know that.", "I'm sorry, I don't know that.")
+UNLISTED = {  # kind of fact: things it may not tell of, questions for those
+    "capital": ("""Brazil Peru Chile Mexico India Turkey Iran Iraq Nepal Ghana Mali Chad Nigeria Vietnam Thailand Korea
+Australia Argentina Bolivia Iceland Belgium Switzerland Croatia Serbia Romania Bulgaria Morocco Ethiopia Tanzania
+Pakistan Indonesia Mongolia Uganda Sudan Angola Libya Syria Estonia Latvia Malta Cyprus Panama Paraguay Uruguay
+Ecuador Colombia Venezuela Scotland Wales Israel Lebanon Jordan Zambia Zimbabwe Somalia Senegal Tunisia Algeria
+Fiji Laos""".split(),
+                ("[What is|What's|Do you know] the capital [|city ]of {x}?", "Capital of {x}?",
+                 "Tell me the capital of {x}.",
+                 "[Which|What] city is the capital of {x}?", "{x} has which capital?", "What is {x}'s capital?")),
+    "sound": ("""giraffe zebra camel rabbit snail crab whale shark hamster kangaroo hippo dolphin hedgehog beaver deer
+turtle lizard squirrel butterfly worm spider rhino seal penguin ostrich badger ferret mole bat swan""".split(),
+              ("[What|Which] [sound|noise] does a {x} make?", "What does a {x} say?", "How does a {x} sound?",
+               "What is the sound of a {x}?")),
+    "baby": ("""giraffe camel hamster crab zebra monkey snail turtle hedgehog squirrel parrot crow rat spider worm seal
+beaver hippo rhino lizard penguin ostrich badger ferret mole bat""".split(),
+             ("[What is|Do you know] a baby {x} called?", "[What|How] do you call a baby {x}?",
+              "What is a young {x} called?")),
+    "opposite": ("""spoon Tuesday purple seven window music table bread river chair potato spider letter banana doctor
+pencil cloud shoe guitar tree button August kitchen violin carpet""".split(),
+                 ("[What is|What's|Do you know] the opposite of {x}?", "[What|Which] word is the opposite of {x}?")),
+}
+
+
+@functools.cache
+def unlisted_forms(split: str) -> tuple[str, ...]:
+    """Questions that sound like those for facts, about things no fact tells of. The things are held out."""
+    return tuple(with_articles(form.format(x=x)) for kind, (things, forms) in UNLISTED.items() for x in things
+                 if not {x, f"a {x}", f"an {x}"} & set(FACTS[kind].answers) and split_of("unlisted", x) == split
+                 for form in expand(*forms))
+
+
+@functools.cache
+def unknown_forms(kind: str, split: str) -> tuple[str, ...]:
+    """The wordings of a split. In those about an invented name the name is what is held out, not the wording."""
+    if kind == "unlisted":
+        return unlisted_forms(split)
+    asks = UNKNOWNS[kind][1]
+    if kind == "name":
+        return expand(*asks.shared, *asks.held_out(split))
+    own = () if split == "train" else split_forms(asks, split, True, "unknown")
+    return split_forms(asks, split, False, "unknown") + own
+
+
+def unknown(rng: random.Random, split: str) -> Item:
+    kind = rng.choices(tuple(UNKNOWNS), [weight for weight, _, _ in UNKNOWNS.values()])[0]
+    form, name = rng.choice(unknown_forms(kind, split)), made_name(rng, split)
+    in_form = name.lower() if re.search("a {z}|opposite|baby {z}|the word|mean", form) else name
+    question = dress(rng, with_articles(form.format(z=in_form)))
+    answer = f"{rng.choice(DONT_KNOW)} {say(rng, UNKNOWNS[kind][2], z=in_form)}"
+    return Item(turns(question, answer), answer, {"kind": kind, "question": question})
+
+
+# -----------------------------------------------------------------------------
+# Small talk, also what is said between being told something and being asked for it
+
+SMALL_TALK = (
+    ("[Hello|Hi|Hey|Good morning|Good evening|Good afternoon|Hi there|Hello there|Hey you|Howdy|Hello nanochat][!|.|]",
+     "[Hello!|Hi!] [How can I help you?|What can I do for you?|Nice to see you.|How are you?]"),
+    ("How are you[| today| doing| feeling]?", "I am [fine|well], thank you. [And you?|How are you?]"),
+    ("[How is it going|How do you do|What's up|How is life|Is all well]?",
+     "All is well here. [What can I do for you?|How are you?]"),
+    ("[I am|I'm] [fine|well|good|great|happy|okay][.| today.|, thanks.|, and you?]",
+     "[I am glad to hear that.|That is good to hear.|Wonderful!]"),
+    ("[I am|I'm|I feel] [so |very |a bit |][sad|lonely|unhappy|down][.| today.]",
+     "I am sorry to hear that. [Would you like to talk about it?|I hope it gets better.|Shall I tell you a story?]"),
+    ("[I am|I'm|I feel] [so |very |][tired|sleepy|worn out][.| today.]",
+     "[Then rest a little.|A good sleep will help.] [Shall I tell you a short story first?|Good night!]"),
+    ("[I am|I'm|I feel] [ill|sick|unwell][.| today.]",
+     "[Get well soon!|I hope you feel better soon.] [Drink some warm tea.|Stay in bed and keep warm.]"),
+    ("I have a [cold|cough|headache|fever|sore foot].",
+     "[Oh dear, get well soon!|I am sorry. I hope it goes away soon.|Please rest, and ask a doctor if it stays.]"),
+    ("[I am|I'm|I feel] [afraid|scared|nervous][.| today.| of tomorrow.]",
+     "[That is all right. Everybody is afraid now and then.|Take a deep breath. It will be all right.]"),
+    ("[I am|I'm|I feel] [angry|cross|mad][.| today.| with my friend.]",
+     "[I am sorry. What happened?|Take a deep breath. Then tell me about it.]"),
+    ("[I am|I'm|I feel] [so |][bored|very bored].",
+     "[Shall I tell you a story?|We could do some sums or count letters.|Ask me a question, and I will try.]"),
+    ("[There is nothing to do|What shall we do now|What can I do today].",
+     "[We could do some sums.|Shall I tell you a story?|You could read a book or go for a walk.]"),
+    ("[I am|I'm] [hungry|thirsty].",
+     "[Then have something good, and come back.|I hope there is some warm soup for you.]"),
+    ("[Thank you|Thanks|Thanks a lot|Thank you very much|That was helpful|Thank you, nanochat|Many thanks|thx][!|.|]",
+     "[You are welcome!|My pleasure!|I am happy to help.]"),
+    ("[That was|That is] [a good answer|right|perfect|just what I need][!|.]",
+     "[I am glad!|Good to know!|Thank you!] [What comes next?|Is there anything else?]"),
+    ("[That was|That is] [wrong|not right|a bad answer|false][!|.]",
+     "[I am sorry.|Oh, sorry.] I am a small model and make mistakes. [Please ask me again.|I will try again.]"),
+    ("[Goodbye|Bye|Bye bye|See you|Good night|See you tomorrow|Farewell|See you later][!|.|]",
+     "[Goodbye!|Bye!] [See you soon.|Have a nice day!|Take care.]"),
+    ("[I need|I have|I want|It is time] to [go|leave|go home|stop|go to bed][.| now.]",
+     "[All right, see you soon!|Goodbye, have a nice day!|Bye! Come back soon.]"),
+    ("[Sleep well|Sweet dreams][!|.]", "[Thank you! Good night to you.|Good night! See you tomorrow.]"),
+    ("[You are|You're] [great|nice|funny|kind|very helpful|clever|the best|my friend|wonderful][!|.]",
+     "[Thank you, that is kind.|Thank you! You are nice too.]"),
+    ("[Well done|Good job|Good work|Bravo|Very good][!|.]", "[Thank you!|Thank you, that is kind.|I did my best.]"),
+    ("[You are|You're] [stupid|boring|useless|slow|bad|silly|dumb|a bad program][!|.]",
+     "I am sorry. I am a small model and make mistakes. [I will try again.|What can I do better?]"),
+    ("I [hate|do not like] you[.|!]",
+     "[I am sorry to hear that.|Oh, I am sorry.] [What can I do better?|I try my best.]"),
+    ("[Shut up|Be quiet|Stop talking|Leave me alone][.|!]",
+     "[All right, I will be quiet.|Okay. I am here if you need me.]"),
+    ("[I love you|I like you|You are my best friend][.|!]",
+     "[You are kind to me, and I like chatting with you.|That is kind of you! Thank you.]"),
+    ("[Okay|All right|I see|Good|Nice|Fine|Great|Cool|Wow|Aha|Ok][!|.|]",
+     "[What would you like to do next?|Is there anything else?|What else can I do for you?]"),
+    ("[Yes|No], thank you.", "[All right.|Good.] [What would you like to do?|Just ask me anything.]"),
+    ("[Yes|Yes please|Sure][!|.|]", "[Good!|All right!] [Tell me more, please.|What would you like?]"),
+    ("[No|Not now|Never mind][!|.|]", "[All right.|No problem.] [Tell me what you would like.|Ask me if you need me.]"),
+    ("[It is|It's] [{w} today|a {w} day|so {w} here].",
+     "[I cannot see it, but I hope you enjoy the day.|I hope you have a good time.]"),
+    ("What [lovely|bad|strange] weather[!|.]", "[I hope you enjoy the day.|I cannot see it. Tell me about it!]"),
+    ("[I like|I love|I enjoy] [music|summer|winter|spring|the sea|books|long walks|old songs|my garden].",
+     "[That sounds nice!|What do you like about it?|How lovely!]"),
+    ("I [do not like|hate] [rain|Mondays|winter|school|soup|noise].",
+     "[I understand. What do you like?|Many people say that. What do you like more?]"),
+    ("I [had|have had] a [long|hard|bad|strange] day.",
+     "[I hope the evening is quiet.|Tell me about it, if you like.]"),
+    ("I [had|have had] a [good|nice|lovely|great] day.", "[How lovely! What did you do?|That is good to hear.]"),
+    ("[Can|Could|Will] you help me[| please]?", "[Of course!|Yes, I will try.] [What do you need?|What is it about?]"),
+    ("[I need|Please give me] [help|some help|advice|your help].",
+     "[I will try.|I am here.] [What do you need?|What is it about?]"),
+    ("[Sorry|I am sorry|Oops, sorry|My mistake|I apologise|Forgive me][!|.]",
+     "[No problem!|That is all right.|Do not worry.]"),
+    ("[I was|Sorry, I was] [rude|unkind|late].", "[That is all right. Let us go on.|Do not worry, it is forgotten.]"),
+    ("[Tell me a joke|Do you know a joke|Say something funny|Make me laugh|A joke, please][.|!]",
+     "[What has four wheels and flies? A rubbish car!|Why did the hen cross the road? To get to the other side!|"
+     "Why did the book go to the doctor? It had hurt its back!|What gets wetter while it dries? A towel!]"),
+    ("[Ha ha|Haha|That is funny|Very funny][!|.|]", "[I am glad you laugh!|It is good to laugh.]"),
+    ("I do not [get|understand] [it|that|the joke|you].",
+     "[I am sorry. Please ask me again.|Sorry, I will try to say it better.]"),
+    ("[It is|Today is] my birthday[!|.]",
+     "[Happy birthday!|Happy birthday to you!] [I hope there is cake.|Have a lovely day!]"),
+    ("My [friend|mother|brother|son|cat|sister] has a birthday today.",
+     "[How nice! Say happy birthday from me.|Happy birthday! I hope there is cake.]"),
+    ("[Merry Christmas|Happy New Year|Happy Easter][!|.]",
+     "[Thank you, the same to you!|Thank you! I wish you a good time.]"),
+    ("[I have|There is] [a test|an exam|a race|a big day] tomorrow.",
+     "[Good luck! You can do it.|I wish you luck. Sleep well before it.]"),
+    ("I [won|passed my test|got the job|did it][!|.]", "[Well done!|How wonderful!|I am happy for you!]"),
+    ("I [lost|failed|gave up|lost the game][.|!]",
+     "[Do not be sad. You can try again.|That is hard. Next time it will go better.]"),
+    ("I [cannot|will never] [do it|learn this|win].",
+     "[Do not give up! Try once more.|Take small steps. You will learn it.]"),
+    ("My [cat|dog|hamster|grandfather|friend] [died|is ill|ran away].",
+     "[I am so sorry.|Oh, I am very sorry.] [I wish you strength.|"
+     "Would you like to talk about it?]"),
+    ("I [miss|am waiting for] my [friend|mother|brother|dog|sister].",
+     "[I hope you see each other soon.|That is hard. I hope it will not be long.]"),
+    ("I [have|found] a new [friend|job|house|teacher].", "[How nice! Tell me more.|That is good news!]"),
+    ("I am [going to|on my way to] [school|work|the sea|bed|town].", "[Have a good time!|All right, take care!]"),
+    ("I am [back|home|here again][!|.]", "[Welcome back!|Nice to see you again!] [How was it?|What can I do for you?]"),
+    ("Are you [there|still there|ready|listening|awake|busy]?",
+     "[Yes, I am here.|Yes, here I am.] [What can I do for you?|Go on!]"),
+    ("[Wait|One moment|Hold on|Just a second][.|!|]", "[Take your time.|All right, I am here.]"),
+    ("[Can|May] I ask you [something|a question]?", "[Of course!|Yes, please ask.|Go on, I will try to answer.]"),
+    ("[I have|Here is] a [question|problem][.| for you.]", "[Please tell me.|Go on, I will try to help.|What is it?]"),
+    ("[Let's|Let us] [talk|chat|play|begin|start][.|!]",
+     "[Good idea!|Gladly!] [What would you like to talk about?|You may begin.]"),
+    ("What [do you want to|shall we] talk about?",
+     "[Tell me about your day.|We could talk about animals, or I could tell a story.]"),
+    ("[How was your|Did you have a good] [day|night|morning]?",
+     "[It was quiet, thank you. How was yours?|All is well here. How was yours?]"),
+    ("[Nice|Pleased|Good|Glad] to meet you[!|.|, nanochat.]", "[Nice to meet you too!|I am happy to meet you too.]"),
+    ("[Do you like|How do you like] [my hat|my town|stories|music]?",
+     "[I am a program, but that sounds nice.|I am only a program, but tell me more.]"),
+    ("[I am|I'm] [new here|a child|a teacher|just trying this out].",
+     "[Welcome! Ask me anything.|Nice to meet you! What would you like to do?]"),
+    ("[Hmm|Well|Let me think|I wonder][.|...|]", "[Take your time.|What are you thinking of?]"),
+    ("I [read a book|baked a cake|went for a walk|planted a tree|cleaned my room] today.",
+     "[That sounds good!|Well done!|How nice! Did you enjoy it?]"),
+    ("[Good luck|Have a nice day|Take care|Have fun][!|.]", "[Thank you, the same to you!|Thank you! You too.]"),
+)
+
+
+def small_talk(rng: random.Random) -> list[dict]:
+    user, assistant = rng.choice(SMALL_TALK)
+    return turns(say(rng, user, w=rng.choice(("sunny", "rainy", "windy", "cold", "warm"))).strip(), say(rng, assistant))
+
+
+# -----------------------------------------------------------------------------
+# Comparing. Tables are rows of rising size; things in one row are not compared with each other.
+
+def _rows(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(thing.strip() for thing in row.split(",")) for row in text.replace("\n", " ").split("<"))
+
+
+ANIMAL_SIZES = _rows("""an ant < a bee, a fly < a snail < a mouse, a sparrow < a hamster < a squirrel, a pigeon
+< a rabbit, a hen, a duck < a cat < a fox, a dog < a sheep, a goat, a wolf < a pig, a lion, a bear, a donkey
+< a cow, a horse, a camel < a giraffe, a hippo < an elephant < a whale""")
+THING_SIZES = _rows("""a crumb < a pea < a cherry < an egg < an orange < a melon, a football < a chair < a bed
+< a car < a bus < a house < a castle < a mountain < the moon < the sun""")
+WEIGHTS = _rows("""a feather < a coin < an egg < an apple < a book < a brick < a chair < a bicycle < a piano < a car
+< a bus < a ship""")
+SPEEDS = (_rows("""a snail < a turtle < a mouse, a hen, a pig < an elephant < a cat, a rabbit, a fox
+< a horse, a lion < a cheetah"""), _rows("a bicycle < a tractor < a car, a bus, a train < a plane < a rocket"))
+SCALES = {  # kind: tables, words for more, words for less
+    "size": ((ANIMAL_SIZES, THING_SIZES), ("bigger", "larger"), ("smaller",)),
+    "weight": ((ANIMAL_SIZES, WEIGHTS), ("heavier",), ("lighter",)),
+    "speed": (SPEEDS, ("faster", "quicker"), ("slower",)),
+}
+PAIR_ASKS = Asks((
+    "[Which|What] is {more}[,|:] {x} or {y}?", "[Which one|Which of the two|Which of them] is {more}, {x} or {y}?",
+    "Is {x} or {y} {more}?", "[Tell me|Say|I wonder|I want to know] [which|what] is {more}, {x} or {y}.",
+    "{X} or {y}: [which|which one|what] is {more}?", "Compare {x} and {y}. [Which|What|Which one] is {more}?",
+    "[Do you know|Can you tell me] [which|what] is {more}, {x} or {y}?", "Is it {x} or {y} that is {more}?",
+    "[I have|I see|Here are|Think of|Take] {x} and {y}. [Which|Which one|What] is {more}?",
+    "Of {x} and {y}, which is {more}?", "Name the {more} one: {x} or {y}.", "What is {more}? {X} or {y}?",
+    "If I see {x} and {y}, which is {more}?", "Which is the {more} one, {x} or {y}?", "{more}: {x} or {y}?",
+    "Between {x} and {y}, [which|which one] is {more}?", "[who|which] is {more} {x} or {y}"),
+    val=("Given {x} and {y}, which one is {more}?", "{X} and {y}: say the {more} one.",
+         "Decide what is {more}, {x} or {y}."),
+    test=("Pick the {more} one of {x} and {y}.", "Out of {x} and {y}, what is {more}?",
+          "Would you call {x} or {y} {more}?",
+          "Choose the {more} one: {x}, {y}."))
+YES_ASKS = Asks((
+    "Is {x} {more} than {y}?",
+    "[Do you think|Would you say|Can you tell me if|Is it true that] {x} is {more} than {y}?",
+    "{X} is {more} than {y}, [right|true or false|yes or no|is that so]?",
+    "[Am I right|Is it right] that {x} is {more} than {y}?",
+    "Yes or no: is {x} {more} than {y}?", "True or false: {x} is {more} than {y}.",
+    "Tell me if {x} is {more} than {y}.",
+    "My friend says that {x} is {more} than {y}. Is [that|she|he] right?",
+    "I think that {x} is {more} than {y}. Am I right?",
+    "Could {x} be {more} than {y}?", "Tell me, is {x} {more} than {y}?", "Is {x} really {more} than {y}?"),
+    val=("Would it be right to say that {x} is {more} than {y}?", "{X} is {more} than {y}. Correct?"),
+    test=("Is it right that {x} is {more} than {y}?", "They say {x} is {more} than {y}. Do you agree?"))
+
+
+@functools.cache
+def scale_pairs(kind: str, split: str) -> tuple[tuple[str, str], ...]:
+    """(less, more) of a split by the unordered pair, under all kinds at once."""
+    return tuple((x, y) for rows in SCALES[kind][0] for low, high in itertools.combinations(rows, 2)
+                 for x in low for y in high if split_of("compare", *sorted((x, y))) == split)
+
+
+def compared(rng, split, kind, low, high, words) -> Item:
+    """One question about a pair, which or whether, with {more} or less of it. `words`: for more, for less."""
+    is_more = rng.random() < 0.6
+    word = rng.choice(words[not is_more])
+    winner, loser = (high, low) if is_more else (low, high)
+    x, y = rng.sample((low, high), 2)
+    is_yes_no = rng.random() < 0.25
+    form = draw_form(rng, YES_ASKS if is_yes_no else PAIR_ASKS, split)
+    question = say(rng, form, x=x, y=y, X=capital(x), more=word)
+    than = f" than {loser}" if rng.random() < 0.3 else ""
+    yes = ("yes" if x == winner else "no") if is_yes_no else ""
+    answer = capital(f"{yes and yes + ', '}{winner} is {word}{than}.")
+    question = dress(rng, capital(question))
+    return Item(turns(question, answer), plain(winner), {
+        "kind": f"{kind} yes or no" if yes else kind, "rivals": [plain(loser)], "words": list(words[not is_more]),
+        "yes": yes, "question": question})
+
+
+def scales(rng, split):
+    kind = rng.choices(tuple(SCALES), (3, 1, 2))[0]
+    _, *words = SCALES[kind]
+    return compared(rng, split, kind, *rng.choice(scale_pairs(kind, split)), words)
+
+
+def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
+    """Different numbers, rising. In train every pair of them is, elsewhere the outer pair is the split's."""
+    while True:
+        top = rng.choice((20, 100, 1000, 1000))
+        numbers = sorted(rng.sample(range(top), count))
+        pairs = itertools.combinations(numbers, 2) if split == "train" else [(numbers[0], numbers[-1])]
+        if all(split_of("pair", *pair) == split for pair in pairs):
+            return numbers
+
+
+def number_pair(rng, split):
+    low, high = draw_numbers(rng, split, 2)
+    return compared(rng, split, "number", str(low), str(high), (("larger", "bigger", "greater"), ("smaller",)))
+
+
+THREE_ASKS = Asks((
+    "[Which|What] is the {most}[,|:] {a}, {b} or {c}?", "[Which|What] number is the {most}: {a}, {b} or {c}?",
+    "[Tell me|Say|Name|Find|Pick] the {most} [number|one]: {a}, {b}, {c}.", "{a}, {b}, {c}: which is the {most}?",
+    "[Here are|I have|Take|Look at] {a}, {b} and {c}. [Which|What|Which number|Which one] is the {most}?",
+    "Of {a}, {b} and {c}, which is the {most}?", "[Which|What] is the {most} number of {a}, {b} and {c}?",
+    "The {most} of {a}, {b} and {c}?", "I wonder which is the {most}, {a}, {b} or {c}."),
+    val=("Choose the {most} number among {a}, {b} and {c}.", "Given {a}, {b} and {c}, which is the {most}?"),
+    test=("Out of {a}, {b} and {c}, which is the {most}?", "Which one is the {most} here: {a}, {b}, {c}?"))
+
+
+def number_of_three(rng, split):
+    numbers = draw_numbers(rng, split, 3)
+    word = rng.choice(("largest", "biggest", "smallest"))
+    answer = numbers[0] if word == "smallest" else numbers[-1]
+    a, b, c = rng.sample(numbers, 3)
+    question = dress(rng, say(rng, draw_form(rng, THREE_ASKS, split), most=word, a=a, b=b, c=c))
+    reply = rng.choice((f"{answer} is the {word}.", f"The {word} is {answer}."))
+    return Item(turns(question, reply), str(answer), {
+        "kind": "number of three", "rivals": [str(n) for n in numbers if n != answer],
+        "words": ["smallest"] if word == "smallest" else ["largest", "biggest"], "yes": "", "question": question})
+
+
+# Sunday is first or last, as one likes; the letters a and i are words too
+RINGS = {"week": tuple(DAYS[:6]), "year": tuple(MONTHS), "alphabet": tuple("bcdefghjklmnopqrstuvwxyz")}
+RING_ASKS = Asks((
+    "[Which|What] comes {more} in the {ring}[,|:] {x} or {y}?", "[Which|What] is {more} in the {ring}[,|:] {x} or {y}?",
+    "[Does|So, does] {x} or {y} come {more} in the {ring}?", "{x} or {y}: [which|what] comes {more} in the {ring}?",
+    "[Tell me|Say|I wonder] which comes {more} in the {ring}, {x} or {y}.", "In the {ring}, is {x} or {y} {more}?",
+    "[Think of|Take|Look at] {x} and {y}. [Which|What] is {more} in the {ring}?",
+    "In the {ring}, what comes {more}, {x} or {y}?",
+    "[Of|Between] {x} and {y}, [which|what] comes {more} in the {ring}?",
+    "Which do I meet {more} in the {ring}, {x} or {y}?"),
+    val=("Given {x} and {y}, which is {more} in the {ring}?", "Decide: {x} or {y}, {more} in the {ring}?"),
+    test=("Out of {x} and {y}, which comes {more} in the {ring}?", "Which of {x} and {y} stands {more} in the {ring}?"))
+
+
+@functools.cache
+def ring_pairs(ring: str, split: str) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in itertools.combinations(RINGS[ring], 2) if split_of("ring", *pair) == split)
+
+
+def calendar_or_alphabet(rng, split):
+    """Which of two days, months or letters comes first."""
+    ring = rng.choices([ring for ring in RINGS if ring_pairs(ring, split)],
+                       [weight for ring, weight in zip(RINGS, (1, 3, 2)) if ring_pairs(ring, split)])[0]
+    early, late = rng.choice(ring_pairs(ring, split))
+    words = rng.choice((("first", "earlier"), ("later", "last")))
+    word = rng.choice(words[:1] if words[0] == "later" else words)
+    winner, loser = (late, early) if words[0] == "later" else (early, late)
+    x, y = rng.sample((early, late), 2)
+    question = dress(rng, capital(say(rng, draw_form(rng, RING_ASKS, split), ring=ring, x=x, y=y, more=word)))
+    reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
+    return Item(turns(question, reply), winner,
+                {"kind": ring, "rivals": [loser], "words": list(words), "yes": "", "question": question})
+
+
+ORDER_ASKS = Asks((
+    "[Put|Sort|Say|Write|Place] {a}, {b} and {c} {order}.", "[Put|Sort|Say|Write] these {order}: {a}, {b}, {c}.",
+    "[Can|Could] you [put|sort|say|write] {a}, {b} and {c} {order}?", "Sort: {a}, {b}, {c}, {order}.",
+    "{a}, {b}, {c}: [put them|sort them|write them|say them] {order}.", "{a}, {b}, {c}, {order}.",
+    "[Here are|I have] {a}, {b} and {c}. [Put|Sort|Write] them {order}."),
+    val=("Bring {a}, {b} and {c} into line {order}.", "List {a}, {b} and {c} {order}."),
+    test=("Arrange {a}, {b} and {c} {order}.", "Give me {a}, {b} and {c} {order}."))
+RISING = ("in rising order", "with the smallest first", "from small to large")
+FALLING = ("in falling order", "with the largest first", "from large to small")
+ALPHABETICAL = ("in alphabetical order", "in ABC order", "by the alphabet")
+ORDER_WORDS = tuple(sorted(x for x in {*COLOURS, *FLOWERS, *FOODS, *GOODS, *JOBS, *PETS, *PLACES} if x.isalpha()))
+
+
+def order(rng, split):
+    """Three numbers from small to large or back, or three words by their first letters."""
+    if rng.random() < 0.5:
+        ordered, is_falling = [str(n) for n in draw_numbers(rng, split, 3)], rng.random() < 0.4
+        ordered, name = (ordered[::-1], rng.choice(FALLING)) if is_falling else (ordered, rng.choice(RISING))
+    else:
+        ordered, name = [], rng.choice(ALPHABETICAL)
+        while len({word[0] for word in ordered}) < 3 or split_of("order", *ordered) != split:
+            ordered = sorted(rng.sample(ORDER_WORDS, 3))
+    a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
+    question = dress(rng, capital(say(rng, draw_form(rng, ORDER_ASKS, split), a=a, b=b, c=c, order=name)))
+    reply = ", ".join(ordered)
+    return Item(turns(question, capital(reply) + "."), reply, {
+        "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
+        "question": question})
+
+
+TELLINGS = (  # what is told of each, the words for the most and for the least, the range
+    ("{n} is {v}", ("oldest",), ("youngest",), range(5, 90)),
+    ("{n} measures {v} centimetres", ("tallest",), ("shortest", "smallest"), range(90, 200)),
+    ("{n} has {v} coins", ("richest",), ("poorest",), range(2, 99)),
+    ("{n} ran {v} metres", ("fastest", "quickest"), ("slowest",), range(100, 500)))
+CHAINS = (("older", "oldest", "youngest"), ("taller", "tallest", "shortest"), ("faster", "fastest", "slowest"),
+          ("stronger", "strongest", "weakest"), ("richer", "richest", "poorest"))
+PEOPLE_ASKS = Asks((
+    "{told} [So who|Now who|Who|And who] is [the |]{most}?", "{told} [Which one|Which of them|Who of them] is {most}?",
+    "{told} [Name|Find|Tell me] the {most}.", "{told} The {most} is who?", "{told} Who is the {most} one?",
+    "[Tell me who|Do you know who|Say who|I wonder who] is the {most}: {told}", "Who is {most}? {told}",
+    "[Listen:|Think:|A riddle:|Look:] {told} Who is [the |]{most}?", "Find the {most} of these three: {told}",
+    "Which of these three is the {most}? {told}", "[Who|Which one] is the {most} here? {told}"),
+    val=("{told} Name the {most} one.", "{told} Who would be {most}?", "Point out the {most}: {told}"),
+    test=("{told} Pick out the {most}.", "{told} Whom do you call {most}?", "Guess who is the {most}: {told}"))
+
+
+def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple]:
+    """A telling, the names from least to most, and the words for both ends."""
+    line, most, least, values = rng.choice(TELLINGS)
+    values = dict(zip(names, rng.sample(values, len(names))))
+    lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
+    told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
+    return told, sorted(names, key=values.get), most, least
+
+
+def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple]:
+    more, most, least = rng.choice(CHAINS)
+    lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
+    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,)
+
+
+def three_people(rng, split):
+    names = [name for name, _ in people(rng, split, 3)]
+    tell_of = rng.choice((told_numbers, told_numbers, told_chain))
+    told, ranked, most, least = tell_of(rng, names)
+    words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
+    word = rng.choice(words)
+    question = capital(say(rng, draw_form(rng, PEOPLE_ASKS, split), told=told, most=word))
+    return Item(turns(question, f"{winner} is the {word}."), winner, {
+        "kind": "people in a chain" if tell_of is told_chain else "people", "words": list(words), "yes": "",
+        "rivals": [name for name in names if name != winner], "question": question})
+
+
+def is_own(it: Item) -> bool:
+    """Whether every eight words in a row of the question hold what is held out: a name, or all that is compared."""
+    parts = it.answer.split(", ") + it.meta["rivals"]
+    enough = any if it.meta["kind"].startswith("people") else all
+    return all(enough(just_words(part) in span for part in parts) for span in spans(it.meta["question"]))
+
+
+def comparing(rng: random.Random, split: str) -> Item:
+    """Bigger, faster, earlier, larger, oldest: which of two or three, or put them in order."""
+    makers = (scales, number_pair, number_of_three, calendar_or_alphabet, order, three_people)
+    maker = rng.choices(makers, (5, 3, 2, 2, 2, 3))[0]
+    while True:
+        it = maker(rng, split)
+        if split == "train" or is_own(it):
+            return it
+
+
+# -----------------------------------------------------------------------------
+# Format: what it knows, said as somebody wants it. The pair of content and format is held out.
+
+FORMATS = {  # format: ways to want it; {q} is the question
+    "word": Asks((
+        "{q} [In one word|One word only|Only one word|Just one word|One word|A single word][.|, please.]",
+        "[In one word|With one word|Only one word|One word]: {q}", "{q} [Use|Say] [only one word|one word only].",
+        "Answer [in|with] [one word|a single word]: {q}", "Answer [in|with] [one word|a single word]. {q}"),
+        val=("{q} No more than one word.", "Be short, one word is enough: {q}"),
+        test=("{q} I only want one word.", "{q} Say no more than one word.")),
+    "capital letters": Asks((
+        "{q} [In capital letters|Use capital letters|In big letters|Only capital letters][.|, please.]",
+        "[In capital letters|In big letters|With capital letters only]: {q}",
+        "{q} [Write|Shout] it in capital letters.",
+        "Answer in [capital|big] letters: {q}", "Use [only |]capital letters. {q}"),
+        val=("{q} I want to see capital letters only.", "Shout: {q} Capital letters, please."),
+        test=("{q} Make all letters capital.", "Write in capital letters: {q}")),
+    "small letters": Asks((
+        "{q} [In small letters|Use small letters|Only small letters|No capital letters][.|, please.]",
+        "[In small letters|With small letters only]: {q}", "Answer in small letters: {q}",
+        "Use only small letters. {q}"),
+        val=("{q} I want to see small letters only.",), test=("{q} Make all letters small.",)),
+    "sentence": Asks((
+        "{q} [In a whole sentence|Use a whole sentence|In a full sentence|Say a full sentence][.|, please.]",
+        "[In a whole sentence|With a full sentence|In one whole sentence]: {q}",
+        "Answer in a [whole|full] sentence: {q}",
+        "{q} [Write|Say] it as a whole sentence.", "Use a [whole|full] sentence. {q}"),
+        val=("{q} I want to hear a whole sentence.", "Please make a full sentence: {q}"),
+        test=("{q} Not just a word, a whole sentence.", "Give me a whole sentence: {q}")),
+    "twice": Asks((
+        "{q} [Say it twice|Twice|Say it two times|Write it twice|Two times][.|, please.]",
+        "[Say it twice|Say the answer twice|Two times]: {q}", "Say it [twice|two times]. {q}"),
+        val=("{q} I want to hear it twice.",), test=("{q} Give the answer two times.", "{q} Repeat it once.")),
+    "exclamation": Asks((
+        "{q} [End with|Finish with|Put|Use] an exclamation mark[| at the end][.|, please.]",
+        "[With an exclamation mark|End with an exclamation mark]: {q}", "End with an exclamation mark. {q}",
+        "{q} With exclamation mark."),
+        val=("{q} Let it end with an exclamation mark.",), test=("{q} The last sign must be an exclamation mark.",)),
+    "full stop": Asks((
+        "{q} [End with|Finish with|Put|Use] a full stop[| at the end][.|, please.]",
+        "[With a full stop|End with a full stop]: {q}", "End with a full stop. {q}", "{q} With full stop."),
+        val=("{q} Let it end with a full stop.",), test=("{q} The last sign must be a full stop.",)),
+    "start": Asks((
+        '{q} [Start|Begin] with [the word |]"{s}"[.|, please.]', '[Start|Begin] with [the word |]"{s}": {q}',
+        '{q} Your [first word is|answer starts with] "{s}".', 'Say "{s}" first. {q}', '{q} First say "{s}".'),
+        val=('{q} Let the first word be "{s}".',), test=('{q} The answer must begin with "{s}".',)),
+    "number": Asks((
+        "{q} [With a number only|Only a number|Just the number|Only the number|The number only][.|, please.]",
+        "[With a number only|Only the number|Just a number]: {q}", "Answer with a number only: {q}",
+        "{q} Use digits only.",
+        "{q} [Write|Say] only the number.", "Answer [only |]with a number. {q}", "{q} Digits only[.|, please.]"),
+        val=("{q} I want to see nothing but a number.",), test=("{q} No words, only a number.", "{q} Just digits.")),
+    "yes or no": Asks((
+        "{q} [Yes or no|Just yes or no|Only yes or no|Say yes or no|Answer yes or no][?|.|, please.]",
+        "[Yes or no|Answer yes or no|Say only yes or no]: {q}", "Answer [with |]yes or no. {q}"),
+        val=("{q} A yes or a no is enough.",), test=("{q} I only want a yes or a no.",)),
+}
+STARTS = "Well Sure Hello Now So Oh Yes Okay Hey Listen Look Friend".split()
+FORMAT_KINDS = ("capital", "sound", "baby", "opposite", "colour", "after", "before", "month", "season", "home", "food",
+                "pet", "parts", "time", "price")
+YES_FORMS = {  # kind: an answer that is not this one is false beyond doubt, which cannot be said of food
+    "capital": "Is {y} the capital of {x}?", "opposite": "Is {y} the opposite of {x}?", "sound": "Does {x} say {y}?",
+    "baby": "Is a young {n} called {y}?", "after": "Is {y} the day after {x}?", "before": "Is {y} the day before {x}?",
+    "month": "Is {y} the month after {x}?", "season": "Is {x} in {y}?", "pet": "Does {x} have {y}?"}
+NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # twin: grader's numbers
+
+
+@functools.cache
+def format_questions(split: str) -> dict[tuple[str, str], list[str]]:
+    """(kind, key) -> the split's own questions for a fact of one word, those that end with a question mark."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for kind, key, question in fact_questions(split):
+        if kind in FORMAT_KINDS and question.endswith("?") and " " not in bare(FACTS[kind].answers[key]):
+            found.setdefault((kind, key), []).append(question)
+    return found
+
+
+@functools.cache
+def format_pairs(form: str, split: str) -> tuple[tuple[str, str], ...]:
+    """(kind, key) that a split may ask for in this format."""
+    kinds = {"number": NUMBER_KINDS, "yes or no": YES_FORMS}.get(form, set(FORMAT_KINDS) - set(NUMBER_KINDS))
+    return tuple((kind, key) for kind, key in format_questions(split)
+                 if kind in kinds and split_of("format", form, kind, key) == split)
+
+
+def lower_start(sentence: str, kind: str) -> str:
+    """"A dog has ..." goes on as "a dog has ..."; Paris and Monday keep their capital."""
+    names = tuple(name for pair in FACTS[kind].answers.items() for name in pair)
+    return sentence if sentence.startswith(names) else sentence[0].lower() + sentence[1:]
+
+
+def yes_or_no(rng, kind, key) -> tuple[str, str]:
+    """A question about a fact, or about what only looks like one, and whether it is true."""
+    answers = FACTS[kind].answers
+    others = sorted(set(answers.values()) - {answers[key], key})
+    answer = rng.choice((answers[key], rng.choice(others)))
+    question = say(rng, YES_FORMS[kind], x=key, n=bare(key), y=answer)
+    if rng.random() < 0.3:
+        statement = re.sub(rf"\b{answers[key]}\b", answer, fact_sentences(kind, key)[0].rstrip("."))
+        question = say(rng, "[Is it true|Is it correct|Is it so] that {s}?", s=lower_start(statement, kind))
+    return question, "Yes" if answer == answers[key] else "No"
+
+
+def in_format(rng, form, kind, key, start) -> str:
+    """The answer that is right in this format."""
+    answer, sentence = bare(FACTS[kind].answers[key]), rng.choice(fact_sentences(kind, key)[:2])
+    if form == "number":
+        return answer if answer.isdigit() else str(NUMBER_WORDS.index(answer))
+    return {"word": capital(answer), "capital letters": answer.upper(), "small letters": answer.lower(),
+            "sentence": sentence, "full stop": sentence, "exclamation": sentence.rstrip(".") + "!",
+            "twice": f"{capital(answer)}, {answer}.", "start": f"{start}, {lower_start(sentence, kind)}"}[form]
+
+
+def formatted_fact(rng, split, form) -> Item:
+    kind, key = rng.choice(format_pairs(form, split))
+    start, answer = rng.choice(STARTS) if form == "start" else "", bare(FACTS[kind].answers[key])
+    if form == "yes or no":
+        question, reply = yes_or_no(rng, kind, key)
+        answer = reply.lower()
+    else:
+        question, reply = rng.choice(format_questions(split)[kind, key]), in_format(rng, form, kind, key, start)
+    question = say(rng, draw_form(rng, FORMATS[form], split), q=question, s=start)
+    return Item(turns(question, reply), answer,
+                {"kind": form, "fact": [kind, key], "start": start, "question": question})
+
+
+LISTS = {  # what is listed: what counts
+    "colours": tuple(COLOURS), "days": tuple(DAYS), "months": tuple(MONTHS), "flowers": tuple(FLOWERS),
+    "animals": tuple(PETS) + tuple("cow horse pig sheep lion elephant bear fox wolf bee ant owl frog".split()),
+    "fruits": tuple("apples cherries plums pears grapes melon strawberries bananas oranges lemons".split()),
+    "jobs": tuple(JOBS), "places": tuple(PLACES), "countries": tuple(FACTS["capital"].answers),
+    "cities": tuple(FACTS["capital"].answers.values()),
+    "foods": tuple(FOODS), "things in a house": tuple(
+        "lamp cup spoon mirror clock pillow blanket plate jar candle basket book chair table bed door".split()),
+}
+LIST_ASKS = {  # format: ways to want it
+    "list": Asks((
+        "[Name|List|Give me|Tell me|Write] {n} {what} as a list.", "[Write|Make|Give me] a list of {n} {what}.",
+        "A list of {n} {what}[|, please].", "As a list: {n} {what}.", "[Name|Give me] {n} {what}, one on each line.",
+        "Can you [make|write] a list of {n} {what}?", "I need a list of {n} {what}."),
+        val=("List for me {n} {what}, line by line.",),
+        test=("Put {n} {what} into a list.", "Show me a list with {n} {what}.")),
+    "numbered list": Asks((
+        "[Name|List|Give me|Write] {n} {what} as a numbered list.",
+        "[Write|Make|Give me] a numbered list of {n} {what}.",
+        "A numbered list of {n} {what}[|, please].", "Number {n} {what} in a list.",
+        "I need a numbered list of {n} {what}."),
+        val=("Make {n} {what} into a numbered list.",), test=("Put {n} {what} into a numbered list.",)),
+    "commas": Asks((
+        "[Name|List|Give me|Tell me|Write] {n} {what} with commas.", "[Name|Say|Write] {n} {what} in one line.",
+        "{n} {what}, with commas[|, please].", "With commas: {n} {what}.", "[Name|Tell me] {n} {what}.",
+        "Can you [name|tell me] {n} {what}?", "[Do you know|What are] {n} {what}?"),
+        val=("Line up {n} {what} with commas.",),
+        test=("Put commas between {n} {what}.", "I would like to hear {n} {what}.")),
+}
+
+
+def formatted_list(rng, split, form) -> Item:
+    what, count = rng.choice([(what, count) for what in LISTS for count in (2, 3, 4, 5)
+                              if split_of("list of", form, what, count) == split])
+    things = rng.sample(LISTS[what], count)
+    reply = {"list": "\n".join(f"- {x}" for x in things),
+             "numbered list": "\n".join(f"{i}. {x}" for i, x in enumerate(things, 1)),
+             "commas": capital(", ".join(things)) + "."}[form]
+    count_word = rng.choice((NUMBER_WORDS[count], str(count)))
+    question = capital(say(rng, draw_form(rng, LIST_ASKS[form], split), n=count_word, what=what))
+    question = rng.choice(OPENERS) + question if rng.random() < 0.2 else question
+    return Item(turns(question, reply), reply, {
+        "kind": form, "count": count, "allowed": list(LISTS[what]), "question": question})
+
+
+TIMES = {2: "[twice|two times|2 times]", 3: "[three times|3 times]", 4: "[four times|4 times]",
+         5: "[five times|5 times]"}
+TIMES_ASKS = Asks((
+    '[Say|Write|Repeat] "{x}" {times}.', "[Say|Write] {x} {times}.", '[Can|Could] you [say|write] "{x}" {times}?',
+    'I want to [hear|read] "{x}" {times}.', "Write the word {x} {times}.", "{x}, {times}, please."),
+    val=('Let me hear "{x}" {times}.',), test=('Give me "{x}" {times}.',))
+
+
+def said_often(rng, split, form) -> Item:
+    while True:
+        word, count = rng.choice(ORDER_WORDS), rng.choice(tuple(TIMES))
+        if split_of("often", word, count) == split:
+            break
+    times = say(rng, TIMES[count])
+    question = capital(say(rng, draw_form(rng, TIMES_ASKS, split), x=word, times=times))
+    reply = " ".join([word] * count)
+    return Item(turns(question, reply), reply, {"kind": form, "question": question})
+
+
+FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}
+
+
+def is_new(it: Item) -> bool:
+    """Whether no eight words in a row are only a format and half of a question that training asks in that format:
+    at most eight words in all, or a yes or no about a held-out thing that is always among them."""
+    rows, is_yes_no = spans(it.meta["question"]), it.meta["kind"] == "yes or no"
+    return len(rows) <= 1 or is_yes_no and all(just_words(bare(it.meta["fact"][1])) in row for row in rows)
+
+
+def formatted(rng: random.Random, split: str) -> Item:
+    """A fact, a list or a word, in the format that the question wants."""
+    form = rng.choice(tuple(FORM_MAKERS))
+    while True:
+        it = FORM_MAKERS[form](rng, split, form)
+        if split == "train" or is_new(it):
+            return it
