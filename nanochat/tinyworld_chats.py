@@ -3,7 +3,7 @@
 Each skill is a function (rng, split) -> Item whose content belongs to the split: phrasings, operand pairs, words,
 names, plots and wishes of "val" and "test" never occur in a "train" conversation. They live in neighbours: talk
 (identity, ignorance, comparing, formats), puzzles (sums, letters), recall (reading, memory), tales (stories) and
-facts. Small talk, repeating and mixtures of skills exist in train only. Graders: tinyworld_grade.py.
+facts. Small talk, repeating, looking up and mixtures of skills exist in train only. Graders: tinyworld_grade.py.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Iterator
 from nanochat.tinyworld import NOVEL_SHARE, SPLITS, bare, dress
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
 from nanochat.tinyworld_puzzles import arithmetic, letters
-from nanochat.tinyworld_recall import memory, not_told, reading, repeat
+from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
 from nanochat.tinyworld_talk import Item, comparing, formatted, identity, small_talk, turns, unknown
 
@@ -49,7 +49,7 @@ MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "lette
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
 WEIGHTS = {"facts": 19, "identity": 10, "arithmetic": 11, "letters": 12, "reading": 12, "memory": 9, "story": 6,
            "unknown": 6, "comparing": 5, "format": 5}
-TRAIN_ONLY = {"smalltalk": 1, "repeat": 1, "mixed": 3}
+TRAIN_ONLY = {"smalltalk": 1, "repeat": 3, "lookup": 3, "mixed": 3}
 SKILLS = tuple(MAKERS)
 
 
@@ -75,8 +75,8 @@ def conversation(split: str, index: int, seed: int, skills: tuple[str, ...]) -> 
     skill = rng.choices(skills, [(WEIGHTS | TRAIN_ONLY)[name] for name in skills])[0]
     if skill == "smalltalk":
         messages = sum((small_talk(rng) for _ in range(rng.choice((1, 1, 2, 3)))), [])
-    elif skill == "repeat":
-        messages = repeat(rng)
+    elif skill in ("repeat", "lookup"):
+        messages = {"repeat": repeat, "lookup": lookup}[skill](rng)
     else:
         messages = mixed(rng) if skill == "mixed" else MAKERS[skill](rng, split).conversation
     return {"messages": messages, "id": f"{split}-{seed}-{index}", "source": f"tinyworld/{skill}"}

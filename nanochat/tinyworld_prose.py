@@ -867,7 +867,8 @@ def about_nanochat(rng, split):
 GENRES = ((14, tale), (6, scenes), (4, plots), (18, exercise), (4, week_plan), (4, owners), (4, queue), (3, prices),
           (18, entry), (3, neighbours), (12, lesson), (5, diary), (5, letter), (2, thanks), (2, postcard), (3, notices),
           (4, portraits), (3, town), (2, year), (1, forecast), (4, shopping), (3, roll_call), (5, drill), (4, dialogue),
-          (3, howto), (3, recipe), (2, riddles), (2, poem), (3, sums), (2, about_nanochat), (22, register))  # weight, kind
+          (3, howto), (3, recipe), (2, riddles), (2, poem), (3, sums), (2, about_nanochat),
+          (22, register))  # weight, kind
 MIN_CHARS, MAX_CHARS = 300, 1500
 
 

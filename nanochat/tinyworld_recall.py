@@ -257,7 +257,7 @@ def not_told(rng: random.Random) -> list[dict]:
 
 
 # -----------------------------------------------------------------------------
-# Repeating: not measured, but copying is what sums, reading and memory are made of
+# Repeating and looking up: not measured, but copying is what sums, reading and memory are made of
 
 REPEATS = ("[Repeat|Say|Write] after me: {x}", "[Please repeat|Repeat|Say|Write|Copy] this: {x}", "Please say {x}",
            "Say {x}", "[Can|Could] you [say|repeat|write] {x}?", "Echo: {x}", "Now say {x}")
@@ -268,3 +268,32 @@ def repeat(rng: random.Random) -> list[dict]:
               lambda: str(rng.randrange(1000)), lambda: f'"{made_word(rng)}"', lambda: rng.choice(GOODS))
     text = rng.choice((" ", ", ", " and ")).join(rng.choice(makers)() for _ in range(rng.choice((1, 2, 3, 4, 6))))
     return turns(say(rng, rng.choice(REPEATS), x=text), text)
+
+
+LOOKUPS = (  # what is told of {x}, how it is asked for, forwards and backwards
+    ("{x} lives in {y}.", "name", (("Where does {x} live?", "{x} lives in {y}."),
+                                   ("Who lives in {y}?", "{x} lives in {y}."))),
+    ("{x} has a {y}.", "thing", (("What does {x} have?", "{x} has a {y}."), ("Who has the {y}?", "{x} has the {y}."))),
+    ("{x}'s number is {y}.", "number", (("What is {x}'s number?", "{x}'s number is {y}."),
+                                        ("Whose number is {y}?", "{y} is {x}'s number."))),
+    ("{x}'s dog is called {y}.", "name", (("What is {x}'s dog called?", "{x}'s dog is called {y}."),
+                                          ("Whose dog is {y}?", "{y} is {x}'s dog."))),
+    ("{x} is at the {y}.", "place", (("Where is {x}?", "{x} is at the {y}."), ("Who is at the {y}?", "{x} is there."))),
+    ("{x} is the {y}.", "job", (("Who is the {y}?", "{x} is the {y}."), ("What is {x}?", "{x} is the {y}."))),
+    ("{x} likes {y}.", "hobby", (("What does {x} like?", "{x} likes {y}."), ("Who likes {y}?", "{x} likes {y}."))))
+
+
+def lookup(rng: random.Random) -> list[dict]:
+    """Several people and one thing about each; every one of them is asked for."""
+    form, kind, asks = rng.choice(LOOKUPS)
+    values = {"name": lambda: [made_name(rng, "train") for _ in range(6)], "thing": lambda: rng.sample(GOODS, 6),
+              "number": lambda: [str(n) for n in rng.sample(range(1000), 6)], "place": lambda: rng.sample(PLACES, 6),
+              "job": lambda: rng.sample(JOBS, 6), "hobby": lambda: rng.sample(HOBBIES, 6)}[kind]()
+    names = [name for name, _ in people(rng, "train", rng.randrange(2, 7))]
+    pairs = list(zip(names, values))
+    text, conversation = " ".join(say(rng, form, x=x, y=y) for x, y in pairs), []
+    for x, y in rng.sample(pairs, len(pairs)):
+        question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
+        prompt = question if conversation else rng.choice(READING_FRAMES).format(story=text, question=question)
+        conversation += turns(prompt, reply)
+    return conversation

@@ -188,7 +188,8 @@ OPENINGS = (
     "[In {m}|Last {m}], when the days were {w}, a {adj} {h} [came|moved|travelled] to the {p}.")
 SETTINGS = (
     "[Each morning|In those days] the {h} [walked|went] to the {p}.",
-    "[All this|It all] happened [near|not far from] the {p}.", "That was near the {p}, where the {h} had a small house.")
+    "[All this|It all] happened [near|not far from] the {p}.",
+    "That was near the {p}, where the {h} had a small house.")
 FRIENDS = (
     "Next door lived a {adj3} {k}.",
     "[That day|Soon] a {adj3} {k} came to visit the {h}.",
@@ -456,7 +457,8 @@ def tale_lines(rng: random.Random, event: Event, mood: str, needs_place: bool) -
     is_sad = mood == "sad" or mood == "" and rng.random() < SAD_SHARE
     turn = [rng.choice(event.tries)] * (rng.random() < 0.8) + [rng.choice(event.sad if is_sad else event.happy)]
     quip = [rng.choice(QUIPS)] * (not is_sad and rng.random() < 0.25)
-    return [rng.choice(OPENINGS), *setting, *trouble, *friend, *turn, *quip, rng.choice(CLOSINGS[mood]), rng.choice(ENDS)]
+    end = [rng.choice(CLOSINGS[mood]), rng.choice(ENDS)]
+    return [rng.choice(OPENINGS), *setting, *trouble, *friend, *turn, *quip, *end]
 
 
 def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:
