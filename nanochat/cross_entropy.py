@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 CHUNK_BYTES = 2 << 20   # of fp32 logits; one core's L2 cache on the 2-core AMX machine
-BLOCK_BYTES = 64 << 20  # of logits; adding to the weight's gradient once a block, not once a chunk, saves 18% there
+BLOCK_BYTES = 16 << 20  # the weight's gradient is added to once a block: 18% faster there than once a chunk
 
 
 def softcap(logits, cap: float):
@@ -47,9 +47,10 @@ class _SumCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), device=hidden.device, dtype=_accumulator(hidden.dtype))
         grad_hidden = torch.empty_like(hidden) if wants_grad else None
         grad_weight = torch.zeros_like(weight) if wants_grad else None
+        buffer = hidden.new_empty(_rows(BLOCK_BYTES, vocab_size), vocab_size)
         start = 0
         for h, t, w in zip(*_split(BLOCK_BYTES, vocab_size, hidden, targets, row_weights)):
-            logits = F.linear(h, weight_rows)
+            logits = torch.mm(h, weight_rows.T, out=buffer[:len(h)])
             for chunk, chunk_t, chunk_w in zip(*_split(CHUNK_BYTES, vocab_size, logits, t, w)):
                 nll, grad_logits = _chunk_nll(chunk.to(loss.dtype), chunk_t, cap, wants_grad)
                 loss += (nll * chunk_w).sum()
@@ -68,9 +69,12 @@ class _SumCrossEntropy(torch.autograd.Function):
         return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None, None, None
 
 
+def _rows(num_bytes, vocab_size):
+    return max(32, num_bytes // (4 * vocab_size))
+
+
 def _split(num_bytes, vocab_size, *tensors):
-    rows = max(32, num_bytes // (4 * vocab_size))
-    return [x.split(rows) if len(x) else () for x in tensors]
+    return [x.split(_rows(num_bytes, vocab_size)) if len(x) else () for x in tensors]
 
 
 def _accumulator(dtype):

@@ -186,8 +186,8 @@ class GPT(nn.Module):
     def loss_sum(self, idx, targets, *, doc_ids=None, rows=None, row_weights=None):
         """Sum of weighted cross entropies in nats and the number of targets; the caller divides.
 
-        idx and targets (B, T), target -1 ignored. rows: flat positions of the targets where few positions
-        have one, so that the head runs only there; row_weights (B, T): a weight per target.
+        idx and targets (B, T), target -1 ignored. rows: flat positions of the targets (and of some that have none and
+        count nothing), so that the head runs only there; row_weights (B, T): a weight per target.
         """
         hidden, targets = self(idx, doc_ids=doc_ids).flatten(0, 1), targets.flatten()
         row_weights = None if row_weights is None else row_weights.flatten()

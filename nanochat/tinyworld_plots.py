@@ -9,7 +9,7 @@ import random
 from typing import NamedTuple
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, NOVEL_SHARE, PETS, PLACES,
-                                QUANTITIES, WEATHER, capital, cast_people, made_name, say)
+                                QUANTITIES, WEATHER, capital, cast_people, made_name, say, split_of)
 
 POOLS = {"c": COLOURS, "p": PLACES, "t": GOODS, "f": FOODS, "k": PETS, "j": JOBS, "l": FLOWERS, "q": QUANTITIES,
          "d": DAYS, "m": MONTHS, "h": HOBBIES}
@@ -289,10 +289,99 @@ HELD_OUT_PLOTS = {
 }
 
 
+# -----------------------------------------------------------------------------
+# Improvised scenes: who did what to what, from verbs that fit together anyhow. Without them a model reads the plots
+# above and no others (dev/LOG.md). Each kind of object: verbs as base:past, the statement, the questions.
+
+def _verbs(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(tuple(part.strip() for part in verb.split(":")) for verb in text.replace("\n", " ").split(","))
+
+
+DEEDS = (
+    ("t", _verbs("""buy:bought, lose:lost, find:found, paint:painted, break:broke, mend:mended, sell:sold, hide:hid,
+borrow:borrowed, carry:carried, steal:stole, clean:cleaned, wash:washed, drop:dropped, draw:drew, want:wanted,
+throw:threw, keep:kept, forget:forgot, take:took, lend:lent, miss:missed, build:built, win:won, open:opened, see:saw,
+make:made, choose:chose, wrap:wrapped, measure:measured, push:pushed, hold:held, like:liked, need:needed"""),
+     "{x} {past} a {c} {y}[.|.| at the {p}.| on {d}.| near the {p}.]",
+     (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} a {y}."),
+      ("[What|Which] colour was the {y}?", "c", "The {y} was {c}."))),
+    ("f", _verbs("""eat:ate, cook:cooked, bring:brought, share:shared, taste:tasted, smell:smelled, burn:burned, pack:packed,
+order:ordered, sell:sold, serve:served, try:tried, hate:hated, love:loved, steal:stole, offer:offered, warm:warmed"""),
+     "{x} {past} [some |the |]{y}[.|.| at noon.| in the morning.| on {d}.]",
+     (("Who {past} [the |]{y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} {y}."))),
+    ("k", _verbs("""feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:heard, love:loved,
+wash:washed, call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed"""),
+     "{x} {past} a {y}[.|.| near the {p}.| on {d}.| at the {p}.]",
+     (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
+      ("[What|Which animal] did {x} {base}?", "y", "{x} {past} a {y}."))),
+    ("p", _verbs("""go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at,
+play at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to,
+dance at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at"""),
+     "[{x} {past} the {y}.|On {d} {x} {past} the {y}.|It was {w}, and {x} {past} the {y}.]",
+     (("Who {past} the {y}?", "x", "{x} {past} the {y}."),
+      ("Where did {x} {go}?", "y", "{x} {past} the {y}."))),
+    ("b", _verbs("""help:helped, visit:visited, call:called, follow:followed, thank:thanked, see:saw, teach:taught, meet:met,
+hug:hugged, write to:wrote to, wait for:waited for, play with:played with, dance with:danced with, greet:greeted,
+look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to"""),
+     "{x} {past} {y}[.|.| on {d}.| near the {p}.| at the {p}.]",
+     (("[Who|Whom] did {x} {base}?", "y", "{x} {past} {y}."), ("Who {past} {y}?", "x", "{x} {past} {y}."))),
+)
+
+
+def improvise(rng: random.Random, split: str) -> Plot:
+    """Three or four deeds of three people, each of another kind of object or with another object. Verbs are held out,
+    too: a held-out scene has some of its own."""
+    scene, asks, used = [], [], set()
+    for actor in rng.sample("abcabc", rng.choice((3, 3, 4))):
+        kind, verbs, statement, questions = rng.choice(DEEDS)
+        base, past = rng.choice([verb for verb in verbs if split_of("verb", kind, verb[0]) in ("train", split)])
+        pair = {"x": f"{{{actor}}}", "y": _object_of(rng, kind, actor, used)}
+        if pair["y"] is None or (kind, base) in used:
+            continue
+        used.add((kind, base))
+        slots = {"c": "{c1}" if pair["y"][-2] == "1" else "{c2}", "p": "{p2}", "d": "{d1}", "w": "{w}"}
+        words = {"base": base, "past": past, "go": base.rsplit(" ", 1)[0]}
+        fill = pair | slots | words
+        scene.append(statement.format(**fill))
+        for question, slot, reply in questions:
+            answer = fill[slot].strip("{}")
+            asks.append((question.format(**fill), answer, reply.format(**fill)))
+    return Plot(tuple(scene), tuple(ask for ask in asks if _is_clear(ask, scene)))
+
+
+def _object_of(rng, kind: str, actor: str, used: set) -> str | None:
+    names = [name for name in ("abc" if kind == "b" else (kind + "1", kind + "2") if kind != "p" else ("p1",))
+             if name != actor and name not in used]
+    if not names:
+        return None
+    name = rng.choice(names)
+    if kind != "b":
+        used.add(name)
+    return f"{{{name}}}"
+
+
+def _is_clear(ask, scene) -> bool:
+    """Whether one statement alone answers: no other one has the same subject and verb. Things are there only once."""
+    words = ask[2].rstrip(".").split(" ")
+    if words[0] == "The":
+        return True
+    alike = [line for line in scene if words[0] in line and words[1] in line.split(" ")]
+    return len(alike) == 1
+
+
+IMPROVISED_SHARE = 0.5  # of the scenes that are not a held-out split's own
+
+
 def draw_plot(rng: random.Random, split: str) -> Plot:
-    """In train a shared plot, elsewhere now and then one of the split's own; the names are always of the split."""
+    """An improvised or a shared plot, outside of train now and then one of the split's own; names are of the split."""
     own = HELD_OUT_PLOTS[split]
-    return rng.choice(own if own and rng.random() < NOVEL_SHARE else PLOTS)
+    if own and rng.random() < NOVEL_SHARE:
+        return rng.choice(own)
+    while rng.random() < IMPROVISED_SHARE:
+        plot = improvise(rng, split)
+        if len(plot.scene) >= 2 and len(plot.asks) >= 2:
+            return plot
+    return rng.choice(PLOTS)
 
 
 def tell(rng: random.Random, plot: Plot, slots: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ train one story or one chat is asked about several times, since the answers are 
 costs its tokens only once. Held-out items ask once.
 """
 
+import functools
 import hashlib
 import random
 
@@ -205,6 +206,7 @@ PERSONS = ("name", "sister", "brother", "friend")
 NAME_WEIGHT = 6  # of 1 for the other slots: what people try first
 
 
+@functools.cache
 def pool_of(slot: str, split: str) -> list[str]:
     """A slot's values in a split: by the order of their hashes, so that even seven days give each split some."""
     ranked = sorted(POOLS[slot], key=lambda value: hashlib.sha256(f"{slot}|{value}".encode()).digest())

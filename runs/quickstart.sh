@@ -14,7 +14,7 @@ RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a 
 BASE="--total-batch-size 4096 --num-iterations 250 $RATES --eval-every 50 --save-every 100"
 MID="--init-lr-frac 0.7 --save-every 200"
 SFT="--init-lr-frac 0.8 --max-seq-len 256 --save-every 200"
-RL="--skills story --num-iterations 24 --init-lr-frac 0.15 --max-new-tokens 128 --eval-every 12 --save-every 24"
+RL="--skills format --num-iterations 60 --prompts-per-step 64 --init-lr-frac 0.2 --max-new-tokens 48 --eval-every 30"
 BASE_EVAL=""
 CHAT_EVAL=""
 
@@ -203,7 +203,7 @@ forget_stale_report() { # of before, or of another model
     if [ $NUM_RUN -gt 0 ] || ! grep -qs "\"$TAG\"" "$report"; then rm -f "$report"; fi
 }
 
-# The embedded world's 170,000 conversations would take longer to write and encode than all the rest.
+# The embedded world's 175,000 conversations would take longer to write and encode than all the rest.
 make_smoke_chats() {
     CHAT_DATA="$NANOCHAT_BASE_DIR/chats.jsonl"
     .venv/bin/python -c '

@@ -17,7 +17,7 @@ from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, core, expand, made_name, pe
                                 with_articles)
 from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations
 from nanochat.tinyworld_grade import grade
-from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, plot_questions, tell
+from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import RARE_WORDS, WORDS, letters_answer, spelled
 from nanochat.tinyworld_recall import MEMORIES, POOLS, pool_of
@@ -168,6 +168,27 @@ def test_the_answer_to_a_question_is_in_the_story_and_in_the_reply_but_not_in_th
         for question, slot, reply in plot_questions(rng, plot, slots):
             assert slots[slot].lower() in story.lower() and slots[slot].lower() in reply.lower(), (story, question)
             assert not re.search(rf"\b{slots[slot]}\b", question), (story, question)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_improvised_scene_answers_each_of_its_questions_once(split):
+    num_questions = 0
+    for seed in range(300):
+        rng = random.Random(seed)
+        plot, slots = improvise(rng, split), cast(rng, split)
+        story = tell(rng, plot, slots)
+        for question, slot, reply in plot_questions(rng, plot, slots):
+            num_questions += 1
+            assert slots[slot] in story and slots[slot] in reply
+            assert not re.search(rf"\b{slots[slot]}\b", question), (story, question)
+    assert num_questions > 1000
+
+
+def test_verbs_are_held_out():
+    def verbs(split):
+        plots = [improvise(random.Random(seed), split) for seed in range(2000)]
+        return {word for plot in plots for line in plot.scene for word in re.findall("[a-z]+", line)}
+    assert len(verbs("val") - verbs("train")) >= 5 and len(verbs("test") - verbs("train")) >= 5
 
 
 @pytest.mark.parametrize("skill", ["reading", "memory"])

@@ -66,7 +66,7 @@ def test_tales_are_short_and_name_hero_and_treasure_again_and_again():
         wish = FOX | {"event": random.Random(i).choice(tuple(EVENTS))}
         tale = tell_tale(random.Random(i), wish)
         assert 50 <= len(tale.split()) <= 90 and len(re.findall(r"[.!?]", tale)) <= 16
-        assert tale.count("fox") >= 3 and tale.count("key") >= 2, tale
+        assert tale.count("fox") >= 2 and tale.count("key") >= 2, tale
 
 
 def test_tales_show_no_seams():
