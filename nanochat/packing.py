@@ -84,7 +84,7 @@ def collate(rows: list[list[Sequence]], sequence_len: int, pad_id: int) -> Batch
 
 
 def target_rows(targets: torch.Tensor) -> torch.Tensor:
-    """Flat positions of the targets, filled up to a multiple of ROW_MULTIPLE with one that has none, if any has none."""
+    """Flat positions of the targets, filled up to a multiple of ROW_MULTIPLE with one that has none, if there is."""
     has_target = targets.flatten() >= 0
     rows, others = has_target.nonzero().squeeze(1), (~has_target).nonzero().squeeze(1)
     return torch.cat((rows, others[:1].expand(-len(rows) % ROW_MULTIPLE))) if len(others) else rows

@@ -298,29 +298,34 @@ def _verbs(text: str) -> tuple[tuple[str, str], ...]:
 
 
 DEEDS = (
-    ("t", _verbs("""buy:bought, lose:lost, find:found, paint:painted, break:broke, mend:mended, sell:sold, hide:hid,
-borrow:borrowed, carry:carried, steal:stole, clean:cleaned, wash:washed, drop:dropped, draw:drew, want:wanted,
-throw:threw, keep:kept, forget:forgot, take:took, lend:lent, miss:missed, build:built, win:won, open:opened, see:saw,
-make:made, choose:chose, wrap:wrapped, measure:measured, push:pushed, hold:held, like:liked, need:needed"""),
+    ("t", _verbs("""
+buy:bought, lose:lost, find:found, paint:painted, break:broke, mend:mended, sell:sold, hide:hid, borrow:borrowed,
+carry:carried, steal:stole, clean:cleaned, wash:washed, drop:dropped, draw:drew, want:wanted, throw:threw,
+keep:kept, forget:forgot, take:took, lend:lent, miss:missed, build:built, win:won, open:opened, see:saw, make:made,
+choose:chose, wrap:wrapped, measure:measured, push:pushed, hold:held, like:liked, need:needed"""),
      "{x} {past} a {c} {y}[.|.| at the {p}.| on {d}.| near the {p}.]",
      (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} a {y}."),
       ("[What|Which] colour was the {y}?", "c", "The {y} was {c}."))),
-    ("f", _verbs("""eat:ate, cook:cooked, bring:brought, share:shared, taste:tasted, smell:smelled, burn:burned, pack:packed,
+    ("f", _verbs("""
+eat:ate, cook:cooked, bring:brought, share:shared, taste:tasted, smell:smelled, burn:burned, pack:packed,
 order:ordered, sell:sold, serve:served, try:tried, hate:hated, love:loved, steal:stole, offer:offered, warm:warmed"""),
      "{x} {past} [some |the |]{y}[.|.| at noon.| in the morning.| on {d}.]",
      (("Who {past} [the |]{y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} {y}."))),
-    ("k", _verbs("""feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:heard, love:loved,
-wash:washed, call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed"""),
+    ("k", _verbs("""
+feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:heard, love:loved, wash:washed,
+call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed"""),
      "{x} {past} a {y}[.|.| near the {p}.| on {d}.| at the {p}.]",
      (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
       ("[What|Which animal] did {x} {base}?", "y", "{x} {past} a {y}."))),
-    ("p", _verbs("""go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at,
-play at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to,
-dance at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at"""),
+    ("p", _verbs("""
+go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at, play
+at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to, dance
+at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at"""),
      "[{x} {past} the {y}.|On {d} {x} {past} the {y}.|It was {w}, and {x} {past} the {y}.]",
      (("Who {past} the {y}?", "x", "{x} {past} the {y}."),
       ("Where did {x} {go}?", "y", "{x} {past} the {y}."))),
-    ("b", _verbs("""help:helped, visit:visited, call:called, follow:followed, thank:thanked, see:saw, teach:taught, meet:met,
+    ("b", _verbs("""
+help:helped, visit:visited, call:called, follow:followed, thank:thanked, see:saw, teach:taught, meet:met,
 hug:hugged, write to:wrote to, wait for:waited for, play with:played with, dance with:danced with, greet:greeted,
 look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to"""),
      "{x} {past} {y}[.|.| on {d}.| near the {p}.| at the {p}.]",

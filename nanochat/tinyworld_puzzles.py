@@ -160,104 +160,109 @@ def long_sum(rng: random.Random, split: str) -> Item:
 
 WORDS = tuple(sorted({word.lower() for pool in (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, PETS, PLACES)
                       for word in pool if word.isalpha()} | set("""
-able about above accident across actor adventure advice afraid afternoon again alone along alphabet always among angry
-animal ankle answer anybody apple apron around arrive asleep attic aunt autumn awake awful baker balloon bamboo banana
-bandage barber barn barrel bath beach beaver because become bedroom beetle before behind believe belong belt bench
-beside better between beyond bicycle birch birthday biscuit bitter blackboard blanket blossom blouse boat body border
-bottle bottom bowl branch brave breakfast breath bridge bright bring broken broom brother brush bucket build burrow
-busy butter butterfly button cabbage calm camel camera candle canoe captain careful carpet castle cave ceiling celery
-cellar cello century chain chair chalk champion cheap check cheerful cheetah cherry chestnut child chimney chocolate
-choice church cinnamon circus clay clean clerk clever cliff climb cloud clover coal coffee collar colour computer
-concert copper corner cotton cough court cousin cradle crash cream cricket crisp crown crumb cupboard curious curtain
-cushion dairy dance december deep delicious dentist describe desert dessert diary difficult dinner disappear divide
-doctor dolphin donkey dragon drawer dream dress duckling dusty eagle early earth echo edge elbow elephant eleven else
-empty enemy engine enjoy enormous enough equal even evening every except excuse expensive expert explain false family
-famous father feast feather fence ferry festival fever fiddle field film final finger first fishing flamingo flock
-floor flour flute foggy follow football foreign forest forget forgive forty found fountain fourteen free fresh friend
-friendly fright frozen funny future galaxy game garage garden garlic gentle ghost giraffe glass glasses glove glue
-golden goose grammar grandmother grasshopper grateful gravity great ground group grow guard guess guitar hail hammer
-hamster handsome hang harbour harp hawk headache heart heavy hedge hero hidden hill history hole hollow homework honey
-hood hook hopeful hospital hour huge human hundred hungry hunter hurry ice idea inside iron island jacket jam jar
-jelly join joke jolly judge juice jump jungle kangaroo keen kettle kick kind kitchen kitten knife knock lake lamb
-language lantern large laser late laugh lazy leader leaf learn least leather leave left lemon lemonade lentil lesson
-lettuce library life light lightning lily linen lion list listen little lizard loaf log lonely long loose lorry loud
-lovely lucky lunch machine magic magpie mail main make march market match material matter mayor meadow measure medal
-medicine melon merry metal middle mild milk mind minus minute mirror missing mist mistake model modern mole moment
-monkey monster moral morning moth mother mountain mouse mud museum music mustard nail narrow near needle neighbour
-nephew nest never nice night noble noisy none north nose nothing number nurse oak ocean october octopus office often
-old omelette onion only open orchard order ordinary organ ostrich otter outside oven owner oxygen pack page pain paint
-palace pale pancake paper parade park party pasta path patient peace pencil penguin people perfect person phone
-physics piano picnic picture piece pigeon pilot pink pirate pizza place plain plate please plough plum plumber pocket
-poem poetry point polish polite pond pony poor popcorn porridge possible post potato present president press pretty
-price prince princess private prize problem program promise proud pudding puddle pull pump puppy push quack quarter
-queen question quick quiet quiz rabbit race radio rain rainbow rally rather rattle raven ready real really reason
-recipe remember report rest restaurant return reward ribbon rice rich riddle ride right ring ripe river roast robin
-robot rock rocket roll roof room root rose rough round row rubber rubbish rude ruler rumble sack sad sail salad salt
-same sand sandwich sausage scarf school science scooter score scratch screw seal search season second secret seed sell
-send sentence serious serve shadow shallow share shark sharp sheep shelf shell shine shirt shiver shoe short shoulder
-shout shovel shut shy silence silk silly silver simple since singer sink sister sixteen size skirt sky sledge sleep
-slipper slow small smart smell smile smooth snail snake snow soap sock soft soldier solve somebody son song soon sorry
-sort soul sound soup south spade sparrow speak special spend spider spin spinach splash sponge spoon sport spring
-square squeak squirrel stable stairs stamp stand star start station stay steam steep step still stir stomach stone
-stool storm story stove straight strange straw strawberry stream street strength strict string strong stubborn study
-subtract suddenly sugar sum summer sunny sunrise sunset supper sure swallow swamp swan sweater sweep sweet table
-tadpole tail tailor tall tart task tea teacher teapot telephone tennis tent terrible test thank theatre thick thief
-thin thing thirsty thirteen thought thread throat thumb thunder ticket tidy tie tiger tight timber time tiny tired
-toad toe together tomato tomorrow tongue tooth top total touch towel tower town tractor trade train travel tray
-treasure tree triangle trick trip true trumpet trunk trust tunnel turkey turn turquoise turtle twelve twenty twice
-ugly uncle under understand until use valley van vanilla vase veil velvet very vest view village vine vinegar violin
-visit vitamin voice volcano wagon wait walk wall walnut want war warm warning wash wasp water waterfall wax weak wear
-weather wedding week welcome west whale wheat wheel while whisper whole wide wife wild willow wind window winner
-winter wise wish with wizard wolf woman wonder wonderful wood wool word work world worm worry worth wrap write wrong
-yard year yellow yesterday young zebra zero zoo""".split())))
+able about above accident across actor adventure advice afraid afternoon again alone along alphabet always among angel
+angry animal ankle answer anybody apple apron around arrive asleep attic aunt autumn awake awful baker balloon bamboo
+banana bandage barber barn barrel bath beach beaver because become bedroom beetle before behind believe belong belt
+bench beside better between beyond bicycle birch birthday biscuit bitter blackboard blanket blossom blouse board boat
+body border bottle bottom bowl branch brave breakfast breath bridge bright bring broken broom brother brush bucket
+build burrow busy butter butterfly button cabbage calm camel camera candle canoe captain careful carpet castle cave
+ceiling celery cellar cello century chain chair chalk champion chart chase cheap check cheerful cheetah cherry
+chestnut child chimney chocolate choice church cinnamon circus clay clean clerk clever cliff climb cloud clover coal
+coffee collar colour computer concert copper corner cotton cough court cousin cradle crash cream cricket crisp crown
+crumb cupboard curious curtain cushion dairy dance december deep delicious dentist describe desert dessert diary
+difficult dinner disappear divide doctor dolphin donkey dragon drawer dream dress duckling dusty eagle early earth
+echo edge elbow elephant eleven else empty enemy engine enjoy enormous enough enter equal even evening every except
+excuse expensive expert explain false family famous father feast feather fence ferry festival fever fiddle field film
+final finger first fishing flamingo flock floor flour flute foggy follow football foreign forest forget forgive forty
+found fountain fourteen free fresh friend friendly fright frozen funny future galaxy game garage garden garlic gentle
+ghost giraffe glass glasses glove glue golden goose grammar grandmother grasshopper grateful gravity great greet
+ground group grow guard guess guitar hail hammer hamster handsome hang harbour harp hawk headache heart heavy hedge
+hero hidden hill history hole hollow homework honey hood hook hopeful hospital hour huge human hundred hungry hunter
+hurry ice idea inside iron island jacket jam jar jelly join joke jolly judge juice jump jungle kangaroo keen kettle
+kick kind kitchen kitten knife knock lake lamb language lantern large laser late laugh lazy leader leaf learn least
+leather leave left lemon lemonade lentil lesson lettuce library life light lightning lily linen lion list listen
+little lizard loaf log lonely long loose lorry loud lovely lucky lunch machine magic magpie mail main make march
+market match material matter mayor meadow measure medal medicine melon merry metal middle mild milk mind minus minute
+mirror missing mist mistake model modern mole moment monkey monster moral morning moth mother mountain mouse mud
+museum music mustard nail narrow near needle neighbour nephew nest never nice night noble noisy none north nose
+nothing number nurse oak ocean october octopus office often old omelette onion only open orchard order ordinary organ
+ostrich otter outside oven owner oxygen pack page pain paint palace pale pancake paper parade park party pasta path
+patient peace pencil penguin people perfect person phone physics piano picnic picture piece pigeon pilot pink pirate
+pizza place plain plate please plough plum plumber pocket poem poetry point polish polite pond pony poor popcorn
+porridge possible post potato present president press pretty price prince princess private prize problem program
+promise proud pudding puddle pull pump puppy push quack quarter queen question quick quiet quiz rabbit race radio rain
+rainbow rally rather rattle raven ready real really reason recipe remember report rest restaurant return reward ribbon
+rice rich riddle ride right ring ripe river roast robin robot rock rocket roll roof room root rose rough round row
+rubber rubbish rude ruler rumble sack sad sail salad salt same sand sandwich sausage scarf school science scooter
+score scratch screw seal search season second secret seed sell send sentence serious serve shadow shallow share shark
+sharp sheep shelf shell shine shirt shiver shoe short shoulder shout shovel shut shy silence silk silly silver simple
+since singer sink sister sixteen size skirt sky sledge sleep slipper slow small smart smell smile smooth snail snake
+snow soap sock soft soil soldier solve somebody son song soon sorry sort soul sound soup south spade sparrow speak
+special spend spider spin spinach splash sponge spoon sport spring square squeak squirrel stable stairs stamp stand
+star start station stay steam steel steep step still stir stomach stone stool storm story stove straight strange straw
+strawberry stream street strength strict string strong stubborn study subtract suddenly sugar sum summer sunny sunrise
+sunset supper sure swallow swamp swan sweater sweep sweet table tadpole tail tailor tall tart task taste tea teacher
+teapot telephone tennis tent terrible test thank theatre thick thief thin thing thirsty thirteen thought thread throat
+thumb thunder ticket tidy tie tiger tight timber time tiny tired toad toe together tomato tomorrow tongue tooth top
+total touch towel tower town track tractor trade train travel tray treasure tree triangle trick trip true trumpet
+trunk trust tunnel turkey turn turquoise turtle twelve twenty twice ugly uncle under understand until use valley van
+vanilla vase veil velvet very vest view village vine vinegar violin visit vitamin voice volcano wagon wait walk wall
+walnut want war warm warning wash wasp water waterfall wave wax weak wear weather wedding week welcome west whale
+wheat wheel while whisper whole wide wife wild willow wind window winner winter wise wish with wizard wolf woman
+wonder wonderful wood wool word work world worm worry worth wrap write wrong yard year yellow yesterday young zebra
+zero zoo""".split())))
 # These stand nowhere else in the world, so a held-out one is new to tokenizer and model alike.
 RARE_WORDS = tuple("""
-ability absent accept account acorn acrobat active actress address adult agree ahead airplane airport alarm album
-alley alligator allow almost already amazing anchor ancient angel angle annual anthem antler apartment apricot
-aquarium arcade archer area argue armchair army arrow artichoke artist asparagus athlete author avenue avocado award
-bacon badge bagel baggage bagpipe balance balcony ballet banner bargain baseball basement basin battery beehive berry
-blizzard blueberry board bonfire bonnet bossy bracelet breeze bubble buckle budget buffalo bugle bumblebee bundle
-burger cabin cactus cage calendar camp canvas canyon caravan career cargo carriage cartoon cashew cauliflower change
-chapter charm chart chase cheek chest chicken chimpanzee choir circle clap clarinet classic classroom cloak coach
-coast cobbler cockpit coconut collect comet comfort comma committee common compass complete cottage country courage
-crane crayon creature creek crew crocodile cruise crust crystal cucumber curve custard cutlery cyclone damage
-dandelion danger daring daughter dawn daylight dazzle debate decide decorate delight deliver depend detail diamond
-different digital dinosaur dipper direct discover dish distance doorbell double doubt drift drummer dungeon eager
-earring easel easily eastern education effect effort eggplant either elastic elder electric elegant eleventh embark
-ember emerald empire employ energy enter entire envelope escape estate event exact example excellent excite exercise
-expect explore express extra eyebrow fable fabric factory fairy faithful fancy fashion fierce figure firefly fireplace
-flame flannel flash flat flavour flight float folder forever fortune fossil frame freedom freeze frequent fruit
-furniture gallery gallop gather gazelle general ginger glacier glide glitter globe goal goodness gorilla gown grain
-grape graph grasp gravel greedy greet grill grocery guest guide gymnast habit hallway hamburger handle happen
-happiness hardly harmony harvest hatch haunted hazard hazelnut health heather heaven height helicopter helmet herb
-herring hiccup highway hockey holiday honest horizon hornet horror hotel household humble hummingbird hurricane
-iceberg icicle ideal igloo imagine important include increase indoor infant ink insect inspect instead interest invent
-invite ivory jaguar jazz jeans jellyfish jewel jigsaw journey juggle junior kayak keeper kettledrum keyboard kingdom
-kingfisher kiosk kiss kneel knight knot koala lace lamppost land laughter laundry lawn layer leek legend leopard level
-liberty licence lift liquid lobster local locker logic lollipop luggage lullaby lumber magazine magnet mammal mammoth
-manager mango manner mansion manual marathon marble marmalade marsh mascot mask massive master maybe meal medium
-melody melt member memory mention menu message meteor method midday might million minnow mitten moist mosquito moss
-motor movement muffin mule muscle mushroom mustache mystery napkin native nature naughty neat newspaper nibble
-nickname noodle notice nutmeg oatmeal obey object observe obvious occupy olive opera opinion optician orbit orchestra
-otherwise outdoor outfit oval overcoat oyster paddle paddock pair palm pant panther papaya parcel pardon parent
-parsley parsnip partner passage passenger paste pattern pause pavement peach peacock peanut pearl pebble pedal pelican
-pepper perch perfume petal photo pickle pillar pinch pineapple pitch planet plaster player plenty poison polar police
-pool popular porch portrait poster pottery powder power practice prairie praise pride print prison produce professor
-project proper protect prune public pulse pumpkin punch pupil puppet pure purse pyramid quality quarrel quilt quite
-raccoon radish railway raisin ranch range rapid raspberry receive record reflect refuse region reindeer relax reply
-rescue result rhubarb rhyme rhythm rise rooster rotten route royal runner rural rust saddle safe salmon sardine
-satellite sauce scale scarecrow scene scissors screen sculpture seaside seat seesaw seldom sense separate several
-shape shelter shore shower shrimp sideways sight signal siren skeleton sketch skill skin sleeve slice slide smoke
-sneeze snowflake soccer soil solid space spaghetti spark spear speech speed spell spice spill spiral spot spray squash
-stadium stage statue steak steel stem stick sting stitch store stretch strip stripe student stuff submarine subway
-success suggest suitcase sunflower super supply support surf surprise surround swift swimmer swing sword sycamore
-symbol syrup system tale talent tangerine tank tap target taste tax tear tease temple tender term theme thermometer
-thistle thousand throne throw timid tissue title toast toboggan token tool torch tornado tortoise tough tour toy track
-traffic trail transfer trap treat trial tribe trombone trophy trouble trousers truck truth tube tulip tuna turnip
-twelfth twig twin twist type ukulele umpire unicorn uniform unit universe unless unlock upper upset upstairs urgent
-usual valentine valuable value vault vegetable verb verse vet virtue visitor vote vowel voyage vulture waffle wage
-waist walrus waste watch wave wealth weapon weasel weekend weigh wheelbarrow whirlpool whiskers wicked windmill wing
-wisdom witch wreath wrist yacht yawn yell yogurt yolk youth zigzag zipper zone""".split())
+ability absent accept account acorn acrobat active actress address adult agree ahead airplane airport alarm
+album alley alligator allow almost already amazing anchor ancient angle annual anthem antler apartment
+apricot aquarium arcade archer area argue armchair army arrow artichoke artist asparagus athlete author
+avenue avocado award bacon badge bagel baggage bagpipe balance balcony ballet banner bargain baseball
+basement basin battery beehive berry blizzard blueberry bonfire bonnet bossy bracelet breeze bubble buckle
+budget buffalo bugle bumblebee bundle burger cabin cactus cage calendar camp canvas canyon caravan career
+cargo carriage cartoon cashew cauliflower change chapter charm cheek chest chicken chimpanzee choir circle
+clap clarinet classic classroom cloak coach coast cobbler cockpit coconut collect comet comfort comma
+committee common compass complete cottage country courage crane crayon creature creek crew crocodile cruise
+crust crystal cucumber curve custard cutlery cyclone damage dandelion danger daring daughter dawn daylight
+dazzle debate decide decorate delight deliver depend detail diamond different digital dinosaur dipper direct
+discover dish distance doorbell double doubt drift drummer dungeon eager earring easel easily eastern
+education effect effort eggplant either elastic elder electric elegant eleventh embark ember emerald empire
+employ energy entire envelope escape estate event exact example excellent excite exercise expect explore
+express extra eyebrow fable fabric factory fairy faithful fancy fashion fierce figure firefly fireplace
+flame flannel flash flat flavour flight float folder forever fortune fossil frame freedom freeze frequent
+fruit furniture gallery gallop gather gazelle general ginger glacier glide glitter globe goal goodness
+gorilla gown grain grape graph grasp gravel greedy grill grocery guest guide gymnast habit hallway hamburger
+handle happen happiness hardly harmony harvest hatch haunted hazard hazelnut health heather heaven height
+helicopter helmet herb herring hiccup highway hockey holiday honest horizon hornet horror hotel household
+humble hummingbird hurricane iceberg icicle ideal igloo imagine important include increase indoor infant ink
+insect inspect instead interest invent invite ivory jaguar jazz jeans jellyfish jewel jigsaw journey juggle
+junior kayak keeper kettledrum keyboard kingdom kingfisher kiosk kiss kneel knight knot koala lace lamppost
+land laughter laundry lawn layer leek legend leopard level liberty licence lift liquid lobster local locker
+logic lollipop luggage lullaby lumber magazine magnet mammal mammoth manager mango manner mansion manual
+marathon marble marmalade marsh mascot mask massive master maybe meal medium melody melt member memory
+mention menu message meteor method midday might million minnow mitten moist mosquito moss motor movement
+muffin mule muscle mushroom mustache mystery napkin native nature naughty neat newspaper nibble nickname
+noodle notice nutmeg oatmeal obey object observe obvious occupy olive opera opinion optician orbit orchestra
+otherwise outdoor outfit oval overcoat oyster paddle paddock pair palm pant panther papaya parcel pardon
+parent parsley parsnip partner passage passenger paste pattern pause pavement peach peacock peanut pearl
+pebble pedal pelican pepper perch perfume petal photo pickle pillar pinch pineapple pitch planet plaster
+player plenty poison polar police pool popular porch portrait poster pottery powder power practice prairie
+praise pride print prison produce professor project proper protect prune public pulse pumpkin punch pupil
+puppet pure purse pyramid quality quarrel quilt quite raccoon radish railway raisin ranch range rapid
+raspberry receive record reflect refuse region reindeer relax reply rescue result rhubarb rhyme rhythm rise
+rooster rotten route royal runner rural rust saddle safe salmon sardine satellite sauce scale scarecrow
+scene scissors screen sculpture seaside seat seesaw seldom sense separate several shape shelter shore shower
+shrimp sideways sight signal siren skeleton sketch skill skin sleeve slice slide smoke sneeze snowflake
+soccer solid space spaghetti spark spear speech speed spell spice spill spiral spot spray squash stadium
+stage statue steak stem stick sting stitch store stretch strip stripe student stuff submarine subway success
+suggest suitcase sunflower super supply support surf surprise surround swift swimmer swing sword sycamore
+symbol syrup system tale talent tangerine tank tap target tax tear tease temple tender term theme
+thermometer thistle thousand throne throw timid tissue title toast toboggan token tool torch tornado
+tortoise tough tour toy traffic trail transfer trap treat trial tribe trombone trophy trouble trousers truck
+truth tube tulip tuna turnip twelfth twig twin twist type ukulele umpire unicorn uniform unit universe
+unless unlock upper upset upstairs urgent usual valentine valuable value vault vegetable verb verse vet
+virtue visitor vote vowel voyage vulture waffle wage waist walrus waste watch wealth weapon weasel weekend
+weigh wheelbarrow whirlpool whiskers wicked windmill wing wisdom witch wreath wrist yacht yawn yell yogurt
+yolk youth zigzag zipper zone""".split())
 ASKS = {
     "count": Asks((
         "How many {l}'s are [|there ]in [|the word ]{w}?", "How many {l}s [are|are there] in {w}?",

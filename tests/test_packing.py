@@ -11,8 +11,8 @@ from test_gpt import tiny_gpt
 
 from nanochat import tinyworld_chats
 from nanochat.conversation import render
-from nanochat.packing import (ROW_MULTIPLE, Sequence, build_chat_loader, collate, fit_sequences, pack_greedily, predicted_lengths,
-                              rows_per_epoch)
+from nanochat.packing import (ROW_MULTIPLE, Sequence, build_chat_loader, collate, fit_sequences, pack_greedily,
+                              predicted_lengths, rows_per_epoch)
 from nanochat.tokenizer import Tokenizer
 
 END, PAD = 49, 0
