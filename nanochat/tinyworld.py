@@ -68,13 +68,14 @@ class Asks(NamedTuple):
     def held_out(self, split: str) -> tuple[str, ...]:
         return () if split == "train" else getattr(self, split)
 
-    def draw(self, rng: random.Random, split: str, content: tuple[str, ...]) -> str:
-        """A wording around held-out content, which the slots `content` hold: any shared one, now and then one of the
-        split's own. A shared one that has eight words in a row without that content stays in train."""
-        if split == "train":
-            return rng.choice(self.shared)
+    def draw(self, rng: random.Random, split: str, content: tuple[str, ...] | None = None) -> str:
+        """A wording for content that is itself held out: any shared one, now and then one of the split's own. Where
+        `content` names the slots that hold it, a shared one with eight words in a row without it stays in train."""
         own = self.held_out(split)
-        return rng.choice(own if own and rng.random() < NOVEL_SHARE else _without_long_stretches(self.shared, content))
+        if own and rng.random() < NOVEL_SHARE:
+            return rng.choice(own)
+        is_free = split == "train" or content is None
+        return rng.choice(self.shared if is_free else _without_long_stretches(self.shared, content))
 
 
 @functools.cache

@@ -547,7 +547,7 @@ def answer_fact(rng: random.Random, kind: str, key: str) -> str:
 
 
 # -----------------------------------------------------------------------------
-# For graders
+# Number words, and words compared by graders
 
 ONES = "zero one two three four five six seven eight nine".split()
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()

@@ -9,10 +9,10 @@ import re
 from decimal import Decimal
 
 from nanochat.tinyworld import COLOURS, bare
-from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, in_digits, plain, singular
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, ONES, TEENS, in_digits, plain, singular
 
 MAX_WORDS = 40           # an answer, not a list of guesses and not the story again; stories are exempt
-SMALL_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SMALL_NUMBERS = (*ONES, *TEENS[:3])  # up to twelve
 NEGATION = re.compile(r"\b(not|never|no|nor|neither|cannot|\w+n't|unsure|maybe|perhaps|or)\b", re.I)
 
 

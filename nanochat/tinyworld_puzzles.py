@@ -10,6 +10,7 @@ import random
 from nanochat.calculator import calculate
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, OPERATORS, PETS, PLACES,
                                 Asks, capital, draw_operands, dress, members, people, say, split_of)
+from nanochat.tinyworld_facts import ONES, TEENS
 from nanochat.tinyworld_talk import Item, turns
 
 # -----------------------------------------------------------------------------
@@ -109,8 +110,7 @@ SUMS = {
 }
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
-SMALL_NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen twenty""".split()
+SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
 
 
 def with_tool(expression: str, sentence: str) -> list[dict]:

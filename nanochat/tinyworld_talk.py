@@ -39,12 +39,6 @@ def turns(*contents: str | list) -> list[dict]:
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
 
 
-def draw_form(rng: random.Random, asks: Asks, split: str) -> str:
-    """A wording for content that is itself held out: any shared one, now and then one of the split's own."""
-    own = asks.held_out(split)
-    return rng.choice(own if own and rng.random() < NOVEL_SHARE else asks.shared)
-
-
 def split_forms(asks: Asks, split: str, is_novel: bool, salt: str) -> tuple[str, ...]:
     """The readings of a split: shared ones, each in one split by hash, or the split's own. A held-out one shares
     no eight words in a row with what training asks."""
@@ -658,7 +652,7 @@ def compared(rng, split, kind, low, high, words) -> Item:
     winner, loser = (high, low) if is_more else (low, high)
     x, y = rng.sample((low, high), 2)
     is_yes_no = rng.random() < 0.25
-    form = draw_form(rng, YES_ASKS if is_yes_no else PAIR_ASKS, split)
+    form = (YES_ASKS if is_yes_no else PAIR_ASKS).draw(rng, split)
     question = say(rng, form, x=x, y=y, X=capital(x), more=word)
     than = f" than {loser}" if rng.random() < 0.3 else ""
     yes = ("yes" if x == winner else "no") if is_yes_no else ""
@@ -705,7 +699,7 @@ def number_of_three(rng, split):
     word = rng.choice(("largest", "biggest", "smallest"))
     answer = numbers[0] if word == "smallest" else numbers[-1]
     a, b, c = rng.sample(numbers, 3)
-    question = dress(rng, say(rng, draw_form(rng, THREE_ASKS, split), most=word, a=a, b=b, c=c))
+    question = dress(rng, say(rng, THREE_ASKS.draw(rng, split), most=word, a=a, b=b, c=c))
     reply = rng.choice((f"{answer} is the {word}.", f"The {word} is {answer}."))
     return Item(turns(question, reply), str(answer), {
         "kind": "number of three", "rivals": [str(n) for n in numbers if n != answer],
@@ -740,7 +734,7 @@ def calendar_or_alphabet(rng, split):
     word = rng.choice(words[:1] if words[0] == "later" else words)
     winner, loser = (late, early) if words[0] == "later" else (early, late)
     x, y = rng.sample((early, late), 2)
-    question = dress(rng, capital(say(rng, draw_form(rng, RING_ASKS, split), ring=ring, x=x, y=y, more=word)))
+    question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, more=word)))
     reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
     return Item(turns(question, reply), winner,
                 {"kind": ring, "rivals": [loser], "words": list(words), "yes": "", "question": question})
@@ -769,7 +763,7 @@ def order(rng, split):
         while len({word[0] for word in ordered}) < 3 or split_of("order", *ordered) != split:
             ordered = sorted(rng.sample(ORDER_WORDS, 3))
     a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
-    question = dress(rng, capital(say(rng, draw_form(rng, ORDER_ASKS, split), a=a, b=b, c=c, order=name)))
+    question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
     reply = ", ".join(ordered)
     return Item(turns(question, capital(reply) + "."), reply, {
         "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
@@ -814,7 +808,7 @@ def three_people(rng, split):
     told, ranked, most, least = tell_of(rng, names)
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
     word = rng.choice(words)
-    question = capital(say(rng, draw_form(rng, PEOPLE_ASKS, split), told=told, most=word))
+    question = capital(say(rng, PEOPLE_ASKS.draw(rng, split), told=told, most=word))
     return Item(turns(question, f"{winner} is the {word}."), winner, {
         "kind": "people in a chain" if tell_of is told_chain else "people", "words": list(words), "yes": "",
         "rivals": [name for name in names if name != winner], "question": question})
@@ -958,7 +952,7 @@ def formatted_fact(rng, split, form) -> Item:
         answer = reply.lower()
     else:
         question, reply = rng.choice(format_questions(split)[kind, key]), in_format(rng, form, kind, key, start)
-    question = say(rng, draw_form(rng, FORMATS[form], split), q=question, s=start)
+    question = say(rng, FORMATS[form].draw(rng, split), q=question, s=start)
     return Item(turns(question, reply), answer,
                 {"kind": form, "fact": [kind, key], "start": start, "question": question})
 
@@ -1002,7 +996,7 @@ def formatted_list(rng, split, form) -> Item:
              "numbered list": "\n".join(f"{i}. {x}" for i, x in enumerate(things, 1)),
              "commas": capital(", ".join(things)) + "."}[form]
     count_word = rng.choice((NUMBER_WORDS[count], str(count)))
-    question = capital(say(rng, draw_form(rng, LIST_ASKS[form], split), n=count_word, what=what))
+    question = capital(say(rng, LIST_ASKS[form].draw(rng, split), n=count_word, what=what))
     question = rng.choice(OPENERS) + question if rng.random() < 0.2 else question
     return Item(turns(question, reply), reply, {
         "kind": form, "count": count, "allowed": list(LISTS[what]), "question": question})
@@ -1022,7 +1016,7 @@ def said_often(rng, split, form) -> Item:
         if split_of("often", word, count) == split:
             break
     times = say(rng, TIMES[count])
-    question = capital(say(rng, draw_form(rng, TIMES_ASKS, split), x=word, times=times))
+    question = capital(say(rng, TIMES_ASKS.draw(rng, split), x=word, times=times))
     reply = " ".join([word] * count)
     return Item(turns(question, reply), reply, {"kind": form, "question": question})
 
