@@ -47,7 +47,7 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 18, "identity": 12, "arithmetic": 11, "letters": 13, "reading": 13, "memory": 9, "story": 5,
+WEIGHTS = {"facts": 17, "identity": 13, "arithmetic": 11, "letters": 13, "reading": 14, "memory": 9, "story": 6,
            "unknown": 7, "comparing": 5, "format": 4}
 TRAIN_ONLY = {"smalltalk": 1, "repeat": 3, "lookup": 2, "mixed": 3}
 SKILLS = tuple(MAKERS)

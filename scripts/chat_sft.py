@@ -25,7 +25,7 @@ from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand
                                  require_interval, should_compile, train_step)
 
 MOMENTUM = 0.95
-NUM_GENERATED = 175_000  # conversations of the embedded world, without --data
+NUM_GENERATED = 205_000  # conversations of the embedded world, without --data
 
 
 def build_parser():
