@@ -4,6 +4,7 @@ Each prompt is sampled several times; an answer's advantage is its reward minus 
 used for one update only, so the ratio to the sampling policy is 1 and neither clipping nor a KL term is needed.
 Every sampled token weighs the same over the whole batch (DAPO, arXiv:2503.14476), there is no division by the
 group's deviation (Dr. GRPO, arXiv:2503.20783), and groups whose rewards agree teach nothing and are left out.
+Supervised conversations of the stage before may be replayed in the same update (PPO-ptx, arXiv:2203.02155, eq. 2).
 """
 
 from nanochat.packing import Sequence
@@ -30,3 +31,9 @@ def policy_sequences(prompt: list[int], completions, rewards: list[float]) -> li
             ids = prompt + list(completion.ids)
             sequences.append(Sequence(ids, mask, [advantage * m for m in mask]))
     return sequences
+
+
+def replay_sequences(rendered, max_tokens: int) -> list[Sequence]:
+    """(ids, mask) pairs as sequences that count like right answers: a target's weight is 1, where that of a sampled
+    token is its advantage. One that predicts more than max_tokens positions is left out."""
+    return [Sequence(ids, mask, [float(m) for m in mask]) for ids, mask in rendered if len(ids) <= max_tokens + 1]

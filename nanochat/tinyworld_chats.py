@@ -49,7 +49,8 @@ MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "lette
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
 WEIGHTS = {"facts": 17, "identity": 13, "arithmetic": 11, "letters": 13, "reading": 14, "memory": 9, "story": 6,
            "unknown": 7, "comparing": 5, "format": 4}
-TRAIN_ONLY = {"smalltalk": 1, "repeat": 3, "lookup": 2, "mixed": 3}
+UNGRADED = {"smalltalk": 1, "repeat": 3, "lookup": 2}
+TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)
 
 

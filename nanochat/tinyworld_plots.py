@@ -302,34 +302,68 @@ DEEDS = (
 buy:bought, lose:lost, find:found, paint:painted, break:broke, mend:mended, sell:sold, hide:hid, borrow:borrowed,
 carry:carried, steal:stole, clean:cleaned, wash:washed, drop:dropped, draw:drew, want:wanted, throw:threw,
 keep:kept, forget:forgot, take:took, lend:lent, miss:missed, build:built, win:won, open:opened, see:saw, make:made,
-choose:chose, wrap:wrapped, measure:measured, push:pushed, hold:held, like:liked, need:needed"""),
+choose:chose, wrap:wrapped, measure:measured, push:pushed, hold:held, like:liked, need:needed, polish:polished,
+repair:repaired, rent:rented, hang up:hung up, pick up:picked up, put away:put away, receive:received, design:designed,
+fix:fixed, unpack:unpacked, rub:rubbed, admire:admired, adorn:adorned, test:tested, fetch:fetched,
+get:got, lift:lifted, pull:pulled, touch:touched, kick:kicked, discover:discovered, bury:buried, notice:noticed,
+own:owned, use:used, shake:shook, show:showed, destroy:destroyed, return:returned, leave behind:left
+behind, look at:looked at, ask for:asked for, pay for:paid for, dream of:dreamed of, trip over:tripped over, sit on:sat
+on, wait for:waited for, get rid of:got rid of, sketch:sketched, swap:swapped, guard:guarded, claim:claimed"""),
      "{x} {past} a {c} {y}[.|.| at the {p}.| on {d}.| near the {p}.]",
-     (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} a {y}."),
-      ("[What|Which] colour was the {y}?", "c", "The {y} was {c}."))),
+     (("[Who|Which person|Say who|So who] {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
+      ("[What did {x} {base}|What was it that {x} {past}|Which thing did {x} {base}]?", "y", "{x} {past} a {y}."),
+      ("[What|Which] colour [was the {y}|did the {y} have]?", "c", "The {y} was {c}."))),
     ("f", _verbs("""
 eat:ate, cook:cooked, bring:brought, share:shared, taste:tasted, smell:smelled, burn:burned, pack:packed,
-order:ordered, sell:sold, serve:served, try:tried, hate:hated, love:loved, steal:stole, offer:offered, warm:warmed"""),
+order:ordered, sell:sold, serve:served, try:tried, hate:hated, love:loved, steal:stole, offer:offered, warm:warmed,
+bake:baked, buy:bought, fry:fried, boil:boiled, chew:chewed, mix:mixed, prepare:prepared, refuse:refused,
+enjoy:enjoyed, drop:dropped, finish:finished, swallow:swallowed, freeze:froze, need:needed, want:wanted, get:got,
+save:saved, fetch:fetched, hand out:handed out, give away:gave away, spoil:spoiled, ask for:asked for, pay for:paid for,
+choose:chose, leave:left, find:found, spill:spilled, carry home:carried home, throw away:threw away, like:liked"""),
      "{x} {past} [some |the |]{y}[.|.| at noon.| in the morning.| on {d}.]",
-     (("Who {past} [the |]{y}?", "x", "{x} {past} the {y}."), ("What did {x} {base}?", "y", "{x} {past} {y}."))),
+     (("[Who|Which person|Say who|So who] {past} [the |]{y}?", "x", "{x} {past} the {y}."),
+      ("[What did {x} {base}|What was it that {x} {past}|Which food did {x} {base}]?", "y", "{x} {past} {y}."))),
     ("k", _verbs("""
 feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:heard, love:loved, wash:washed,
-call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed"""),
+call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed, buy:bought,
+sell:sold, rescue:rescued, adopt:adopted, lose:lost, paint:painted, carry:carried, watch:watched, brush:brushed,
+frighten:frightened, own:owned, meet:met, tickle:tickled, lead:led, bring:brought, save:saved, miss:missed, want:wanted,
+keep:kept, hold:held, look after:looked after, run after:ran after, free:freed, tame:tamed, point at:pointed at, like:liked,
+dream of:dreamed of, play with:played with, talk to:talked to, hide from:hid from, borrow:borrowed, wake:woke"""),
      "{x} {past} a {y}[.|.| near the {p}.| on {d}.| at the {p}.]",
-     (("Who {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
-      ("[What|Which animal] did {x} {base}?", "y", "{x} {past} a {y}."))),
+     (("[Who|Which person|Say who|So who] {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
+      ("[What did {x} {base}|Which animal did {x} {base}|Which animal was it that {x} {past}]?", "y", "{x} {past} a {y}."))),
     ("p", _verbs("""
 go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at, play
 at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to, dance
-at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at"""),
+at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at, cycle to:cycled to, swim
+near:swam near, stand at:stood at, eat at:ate at, stay at:stayed at, fall asleep at:fell asleep at, travel to:travelled
+to, ride to:rode to, move to:moved to, study at:studied at, play chess at:played chess at, hide behind:hid behind, camp
+near:camped near, have lunch at:had lunch at, get lost near:got lost near, paint at:painted at, shop near:shopped near,
+fall down near:fell down near, skate near:skated near, knit at:knitted at, cry at:cried at, sail to:sailed to, return
+to:returned to, meet friends at:met friends at"""),
      "[{x} {past} the {y}.|On {d} {x} {past} the {y}.|It was {w}, and {x} {past} the {y}.]",
      (("Who {past} the {y}?", "x", "{x} {past} the {y}."),
       ("Where did {x} {go}?", "y", "{x} {past} the {y}."))),
     ("b", _verbs("""
 help:helped, visit:visited, call:called, follow:followed, thank:thanked, see:saw, teach:taught, meet:met,
 hug:hugged, write to:wrote to, wait for:waited for, play with:played with, dance with:danced with, greet:greeted,
-look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to"""),
+look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to, invite:invited,
+phone:phoned, miss:missed, trust:trusted, know:knew, marry:married, forgive:forgave, warn:warned, watch:watched,
+wake:woke, find:found, tease:teased, carry:carried, pay:paid, ask:asked, surprise:surprised, join:joined,
+cheer for:cheered for, push:pushed, hear:heard, draw:drew, believe:believed, argue with:argued with, work with:worked with,
+walk with:walked with, run after:ran after, live with:lived with, travel with:travelled with, shout at:shouted at, smile
+at:smiled at, wave to:waved to, listen to:listened to, care for:cared for, like:liked, save:saved"""),
      "{x} {past} {y}[.|.| on {d}.| near the {p}.| at the {p}.]",
-     (("[Who|Whom] did {x} {base}?", "y", "{x} {past} {y}."), ("Who {past} {y}?", "x", "{x} {past} {y}."))),
+     (("[Who|Whom|Which person] did {x} {base}?", "y", "{x} {past} {y}."),
+      ("[Who|Which person|Say who|Who was it that] {past} {y}?", "x", "{x} {past} {y}."))),
+    ("g", _verbs("""
+give:gave, lend:lent, send:sent, sell:sold, bring:brought, hand:handed, throw:threw, buy:bought, make:made,
+build:built, knit:knitted, pass:passed, mail:mailed, leave:left, toss:tossed"""),
+     "{x} {past} {y} a {o}[.|.| on {d}.| at the {p}.| as a present.]",
+     (("What did {x} {base} {y}?", "o", "{x} {past} {y} a {o}."),
+      ("[Who|Which person|Who was it that] {past} {y} [a|the] {o}?", "x", "{x} {past} {y} the {o}."),
+      ("[Who got|Who was given|Who has] the {o}?", "y", "The {o} went to {y}."))),
 )
 
 
@@ -341,7 +375,8 @@ def improvise(rng: random.Random, split: str) -> Plot:
         kind, verbs, statement, questions = rng.choice(DEEDS)
         base, past = rng.choice([verb for verb in verbs if split_of("verb", kind, verb[0]) in ("train", split)])
         pair = {"x": f"{{{actor}}}", "y": _object_of(rng, kind, actor, used)}
-        if pair["y"] is None or (kind, base) in used:
+        pair["o"] = _object_of(rng, "t", actor, used) if kind == "g" else ""
+        if None in pair.values() or (kind, base) in used:
             continue
         used.add((kind, base))
         slots = {"c": "{c1}" if pair["y"][-2] == "1" else "{c2}", "p": "{p2}", "d": "{d1}", "w": "{w}"}
@@ -355,12 +390,12 @@ def improvise(rng: random.Random, split: str) -> Plot:
 
 
 def _object_of(rng, kind: str, actor: str, used: set) -> str | None:
-    names = [name for name in ("abc" if kind == "b" else (kind + "1", kind + "2") if kind != "p" else ("p1",))
-             if name != actor and name not in used]
+    pool = {"b": "abc", "g": "abc", "p": ("p1",)}.get(kind, (kind + "1", kind + "2"))
+    names = [name for name in pool if name != actor and name not in used]
     if not names:
         return None
     name = rng.choice(names)
-    if kind != "b":
+    if kind not in ("b", "g"):
         used.add(name)
     return f"{{{name}}}"
 

@@ -1,10 +1,11 @@
 """Reinforcement learning on graded answers: on-policy REINFORCE against the mean of each prompt's group.
 
     python -m scripts.chat_rl                             # the newest SFT model, skills of the embedded world
-    python -m scripts.chat_rl --skills letters --num-iterations 60
+    python -m scripts.chat_rl --skills format,comparing --num-iterations 60
 
 Each step draws new training questions, samples several answers to each in one call of the engine, grades them, and
-makes one update. See policy.py for the objective.
+makes one update. Conversations about the other skills are replayed beside them, so that practising one thing does not
+unlearn another. See policy.py for the objective.
 """
 
 import argparse
@@ -12,23 +13,24 @@ import argparse
 from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
 from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
                              get_dist_info, has_fast_bf16, print0)
-from nanochat.conversation import render_prompt
+from nanochat.conversation import render, render_prompt
 from nanochat.dataloader import shuffled_order
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import require_free_space
 from nanochat.packing import collate, pack_greedily
-from nanochat.policy import policy_sequences
+from nanochat.policy import policy_sequences, replay_sequences
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
 from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
                                  train_step)
-from nanochat.tinyworld_chats import SKILLS
+from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
 from tasks.tinyworld import TinyWorld
 
 MOMENTUM = 0.85           # short memory: the policy that sampled a gradient is gone after a few steps
 POOL_SIZE = 5_000         # training questions per skill
+REPLAY_SEED = 2           # added to --seed: SFT adds 1, so what is replayed was not in its conversations
 
 
 def build_parser():
@@ -36,10 +38,12 @@ def build_parser():
     add_run_flags(parser)
     parser.add_argument("--source", choices=["sft", "mid"], help="stage to start from (default: sft)")
     parser.add_argument("--step", type=int, help="step of that model (default: its newest)")
-    parser.add_argument("--skills", default="letters", help=f"comma list of {', '.join(SKILLS)} (default letters)")
+    parser.add_argument("--skills", default="format", help=f"comma list of {', '.join(SKILLS)} (default format)")
     parser.add_argument("--num-iterations", type=int, default=20, help="optimizer steps (default 20)")
     parser.add_argument("--prompts-per-step", type=int, default=16, help="questions, all ranks (default 16)")
     parser.add_argument("--num-samples", type=int, default=8, help="answers to each question (default 8)")
+    parser.add_argument("--replay", type=int, help="conversations about the other skills in each step, all ranks "
+                        "(default: as many as questions; 0: none)")
     parser.add_argument("--max-new-tokens", type=int, default=96, help="of an answer (default 96)")
     parser.add_argument("--temperature", type=float, default=1.0, help="of sampling (default 1: on-policy)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
@@ -53,8 +57,8 @@ def check_flags(args) -> list[str]:
     for flag in ("save_every", "eval_every"):
         require_interval("--" + flag.replace("_", "-"), getattr(args, flag))
     for flag, least in (("num_iterations", 1), ("prompts_per_step", 1), ("num_samples", 2), ("max_new_tokens", 1),
-                        ("eval_items", 1)):
-        if getattr(args, flag) < least:
+                        ("eval_items", 1), ("replay", 0)):
+        if getattr(args, flag) is not None and getattr(args, flag) < least:
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: at least {least}")
     if not 0 < args.temperature <= 2:
         raise UserError(f"--temperature {args.temperature:g}: above 0, at most 2; a group needs different answers")
@@ -83,6 +87,8 @@ def main(args):
                         f"such as {max(1, args.prompts_per_step // world) * world}")
     tasks = [TinyWorld(skill, "train", min(POOL_SIZE, args.num_iterations * args.prompts_per_step)) for skill in skills]
     questions = [(task, i) for task in tasks for i in range(len(task))]
+    replayed = tuple(skill for skill in (*SKILLS, *UNGRADED) if skill not in skills)
+    num_replayed = args.prompts_per_step if args.replay is None else args.replay
     source_plan = source["config"]["settings"]["plan"]
     device_batch_size, _ = batch_sizes(config.sequence_len, 1, device.type, None, args.device_batch_size,
                                        source_plan["total_batch_size"])
@@ -94,7 +100,7 @@ def main(args):
     run = Run("rl", args.model_tag or source["tag"])
     settings = {"plan": {**rates, "num_iterations": last}, "source": source["weights_sha256"], "skills": skills,
                 "prompts_per_step": args.prompts_per_step, "num_samples": args.num_samples,
-                "max_new_tokens": args.max_new_tokens, "temperature": args.temperature, "seed": args.seed,
+                "replay": num_replayed, "max_new_tokens": args.max_new_tokens, "temperature": args.temperature, "seed": args.seed,
                 "dtype": dtype_name(dtype)}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
                         resume=args.resume, overwrite=args.overwrite)
@@ -145,6 +151,9 @@ def main(args):
             sequences += policy_sequences(prompt, completions, rewards)
             rewards_here += rewards
         tokens_here = sum(len(completion.ids) for group in groups for completion in group)
+        chats = [conversation("train", i, args.seed + REPLAY_SEED, replayed)
+                 for i in range(step * num_replayed, (step + 1) * num_replayed)[rank::world]]
+        sequences += replay_sequences((render(tokenizer, chat) for chat in chats), config.sequence_len)
         reward, num_answers, tokens = all_reduce_sum(sum(rewards_here), len(rewards_here), tokens_here, device=device)
         reward_sum += reward / num_answers
         rows = pack_greedily(sequences, config.sequence_len)

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nanochat.policy import advantages, policy_sequences
+from nanochat.policy import advantages, policy_sequences, replay_sequences
+from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
 
 
 def completion(ids, forced=None, error=None):
@@ -39,3 +40,21 @@ def test_the_weighted_loss_has_the_policy_gradient_as_gradient():
     loss = sum(-sequence.weights[1] * logits.log_softmax(0)[sequence.ids[1]] for sequence in group)
     loss.backward()
     assert logits.grad.tolist() == pytest.approx([-2 / 3, 2 / 3])
+
+
+def test_what_is_replayed_has_the_gradient_of_supervised_learning():
+    logits = torch.zeros(3, requires_grad=True)
+    replayed, = replay_sequences([([0, 2], [0, 1])], max_tokens=1)
+    (-replayed.weights[1] * logits.log_softmax(0)[replayed.ids[1]]).backward()
+    assert logits.grad.tolist() == pytest.approx(torch.tensor([1 / 3, 1 / 3, -2 / 3]).tolist())
+
+
+def test_a_conversation_too_long_for_a_row_is_not_replayed():
+    assert [s.ids for s in replay_sequences([([1, 2, 3, 4], [0, 0, 1, 1]), ([1, 2, 3], [0, 0, 1])], 2)] == [[1, 2, 3]]
+
+
+def test_no_replayed_conversation_is_about_a_practised_skill():
+    """A gain of the practised skill is then practice, not more supervised learning of it."""
+    others = tuple(skill for skill in (*SKILLS, *UNGRADED) if skill != "format")
+    sources = {conversation("train", i, 2, others)["source"] for i in range(300)}
+    assert sources == {f"tinyworld/{skill}" for skill in others}
