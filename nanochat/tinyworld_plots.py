@@ -328,11 +328,13 @@ feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:
 call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed, buy:bought,
 sell:sold, rescue:rescued, adopt:adopted, lose:lost, paint:painted, carry:carried, watch:watched, brush:brushed,
 frighten:frightened, own:owned, meet:met, tickle:tickled, lead:led, bring:brought, save:saved, miss:missed, want:wanted,
-keep:kept, hold:held, look after:looked after, run after:ran after, free:freed, tame:tamed, point at:pointed at, like:liked,
-dream of:dreamed of, play with:played with, talk to:talked to, hide from:hid from, borrow:borrowed, wake:woke"""),
+keep:kept, hold:held, look after:looked after, run after:ran after, free:freed, tame:tamed, point at:pointed at,
+like:liked, dream of:dreamed of, play with:played with, talk to:talked to, hide from:hid from, borrow:borrowed,
+wake:woke"""),
      "{x} {past} a {y}[.|.| near the {p}.| on {d}.| at the {p}.]",
      (("[Who|Which person|Say who|So who] {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
-      ("[What did {x} {base}|Which animal did {x} {base}|Which animal was it that {x} {past}]?", "y", "{x} {past} a {y}."))),
+      ("[What did {x} {base}|Which animal did {x} {base}|Which animal was it that {x} {past}]?", "y",
+      "{x} {past} a {y}."))),
     ("p", _verbs("""
 go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at, play
 at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to, dance
@@ -351,9 +353,10 @@ hug:hugged, write to:wrote to, wait for:waited for, play with:played with, dance
 look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to, invite:invited,
 phone:phoned, miss:missed, trust:trusted, know:knew, marry:married, forgive:forgave, warn:warned, watch:watched,
 wake:woke, find:found, tease:teased, carry:carried, pay:paid, ask:asked, surprise:surprised, join:joined,
-cheer for:cheered for, push:pushed, hear:heard, draw:drew, believe:believed, argue with:argued with, work with:worked with,
-walk with:walked with, run after:ran after, live with:lived with, travel with:travelled with, shout at:shouted at, smile
-at:smiled at, wave to:waved to, listen to:listened to, care for:cared for, like:liked, save:saved"""),
+cheer for:cheered for, push:pushed, hear:heard, draw:drew, believe:believed, argue with:argued with,
+work with:worked with, walk with:walked with, run after:ran after, live with:lived with, travel with:travelled with,
+shout at:shouted at, smile at:smiled at, wave to:waved to, listen to:listened to, care for:cared for, like:liked,
+save:saved"""),
      "{x} {past} {y}[.|.| on {d}.| near the {p}.| at the {p}.]",
      (("[Who|Whom|Which person] did {x} {base}?", "y", "{x} {past} {y}."),
       ("[Who|Which person|Say who|Who was it that] {past} {y}?", "x", "{x} {past} {y}."))),
