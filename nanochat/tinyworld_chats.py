@@ -47,8 +47,8 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 17, "identity": 13, "arithmetic": 11, "letters": 13, "reading": 14, "memory": 9, "story": 6,
-           "unknown": 7, "comparing": 5, "format": 4}
+WEIGHTS = {"facts": 17, "identity": 13, "arithmetic": 11, "letters": 14, "reading": 16, "memory": 10, "story": 6,
+           "unknown": 7, "comparing": 6, "format": 6}
 UNGRADED = {"smalltalk": 1, "repeat": 3, "lookup": 2}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)

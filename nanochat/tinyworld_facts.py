@@ -82,10 +82,12 @@ WARES = {  # the shop of Uncle Bram
 
 NAME_FRAMES = (
     "[What is|What's|So what is] {it}?", "[Tell me|Please tell me|Give me] {it}.", "{it}?",
-    "I [forgot|need to know|want to know] {it}.", "[Do you know|Can you tell me|Could you tell me] {it}?")
+    "I [forgot|need to know|want to know] {it}.", "[Do you know|Can you tell me|Could you tell me] {it}?",
+    "And {it}?", "[Name|Say] {it}.", "{it}, please.", "What might {it} be?")
 CLAUSE_FRAMES = (
     "[Tell me|Please tell me|I wonder|I forgot|I want to know|I would like to know|I do not know|Guess] {it}.",
-    "[Do you know|Can you tell me|Could you tell me|Do you remember|Can you say] {it}?")
+    "[Do you know|Can you tell me|Could you tell me|Do you remember|Can you say|Any idea] {it}?",
+    "I am not sure {it}.", "My [friend|teacher|son] asks {it}.", "[Say|Explain] {it}.")
 
 
 def asks(names: str, clauses: str, own: tuple[str, ...], val: tuple[str, ...], test: tuple[str, ...]) -> Asks:
