@@ -331,7 +331,8 @@ ASKS = {
         "With which letter does {w} [start|begin]?", "Which letter is at the start of {w}?", "First letter of {w}?",
         "{w} [starts|begins] with what letter?", "Name the first letter of {w}.", "Which letter comes first in {w}?",
         "What is {w}'s first letter?", "Say the letter that {w} begins with.",
-        "At the start of {w}, what letter is it?", "The beginning of {w} is which letter?", "In {w}, what is the first letter?", "Start of {w}, which letter?"),
+        "At the start of {w}, what letter is it?", "The beginning of {w} is which letter?",
+        "In {w}, what is the first letter?", "Start of {w}, which letter?"),
         val=("Tell me the first letter of {w}.",), test=("The word {w} begins with which letter?",)),
     "last": Asks((
         "What is the last letter of {w}?", "What letter does {w} end with?", "With which letter does {w} end?",
