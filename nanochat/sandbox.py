@@ -22,7 +22,6 @@ nothing of ours stays alive between two calls.
 """
 
 import contextlib
-import fcntl
 import functools
 import math
 import marshal
@@ -44,6 +43,7 @@ from nanochat.seccomp import ARCHS
 
 LEVELS = ("namespaces", "bubblewrap", "landlock")  # in the order of preference
 MIN_MEMORY_BYTES = 64 << 20  # the interpreter alone maps about 30 MB
+MAX_THREADS = 32
 SETUP_SEC = 20.0             # a machine may be busy; a start takes about 20 ms on an idle one
 MAX_REPORT_BYTES = 4096
 GRACE_SEC = 2.0              # for the supervisor to clean up before everything is killed from here
@@ -187,6 +187,7 @@ def run_at(level: str, code: str, stdin: str, timeout_sec: float, memory_bytes: 
 @contextlib.contextmanager
 def memory_file(data: bytes):
     """A descriptor to read `data` from, which nobody can change or grow: no writer that could block, nothing on disk."""
+    import fcntl  # not on Windows, so imported where it is used
     fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with open(fd, "wb", closefd=False) as f:
@@ -202,7 +203,7 @@ def limits(timeout_sec: float, memory_bytes: int, disk_bytes: int) -> dict[str, 
     """For setrlimit(2). Processor time is a second guard of the deadline; the sandbox's own processes count as threads."""
     return {"RLIMIT_AS": memory_bytes, "RLIMIT_DATA": memory_bytes, "RLIMIT_CPU": math.ceil(timeout_sec) + 1,
             "RLIMIT_FSIZE": disk_bytes, "RLIMIT_CORE": 0, "RLIMIT_MEMLOCK": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_SIGPENDING": 64,
-            "RLIMIT_NICE": 0, "RLIMIT_RTPRIO": 0, "RLIMIT_NPROC": 32 + 3}
+            "RLIMIT_NICE": 0, "RLIMIT_RTPRIO": 0, "RLIMIT_NPROC": MAX_THREADS + 3}
 
 
 @functools.cache
@@ -220,8 +221,11 @@ def start(level: str, boot_fd: int, pass_fds: tuple[int, ...]) -> subprocess.Pop
     command = [os.path.realpath(sys.executable), "-s", "-P", "-S", "-B", "-X", "utf8", "-c", BOOT.format(fd=boot_fd)]
     if level == "bubblewrap":
         command = bubblewrap() + command
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={"PYTHONHASHSEED": "0"}, pass_fds=pass_fds, start_new_session=True, cwd="/")
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env={"PYTHONHASHSEED": "0"}, pass_fds=pass_fds, start_new_session=True, cwd="/")
+    except OSError as error:
+        raise SandboxError(f"{command[0]} does not start: {error}") from None
 
 
 def bubblewrap() -> list[str]:
@@ -232,8 +236,10 @@ def bubblewrap() -> list[str]:
     binds = [word for path, real in readable_paths()
              for word in ("--dev-bind" if path.startswith("/dev/") else "--ro-bind", real, path)]
     executable = os.path.realpath(sys.executable)
+    folders = {str(parent) for path, _ in readable_paths() for parent in Path(path).parents} - {"/"}
+    made = [word for folder in sorted(folders) for word in ("--dir", folder)]  # else root's bwrap makes them 0700
     user = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if os.getuid() == 0 else ["--unshare-user"]
-    return [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", *user, "--die-with-parent", *binds,
+    return [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", *user, "--die-with-parent", *made, *binds,
             "--ro-bind", executable, executable, "--dir", "/box", "--remount-ro", "/", "--chdir", "/box", "--"]
 
 

@@ -19,7 +19,6 @@ import ctypes
 import os
 import resource
 import select
-import signal
 import struct
 import sys
 
@@ -27,10 +26,10 @@ from nanochat.seccomp import ARCHS, NEW_IPC, NEW_NET, NEW_NS, NEW_PID, NEW_USER,
 
 BOX = "/box"           # where the code finds itself when it has a file system of its own
 DEVICES = "/dev/"
-MAX_THREADS = 32
-MAX_FILES = 64         # open descriptors
+MAX_OPEN = 64          # descriptors
 MAX_INODES = 1000      # files and folders in the box
 
+SIGKILL = 9            # importing signal would cost 4 ms of every start, for enum
 # x86_64, aarch64
 NUMBERS = {"capset": (126, 91), "pivot_root": (155, 41), "mount_setattr": (442, 442), "landlock_create_ruleset": (444, 444),
            "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446)}
@@ -133,6 +132,14 @@ def set_mount(path: str, attributes: int, flags: int):
 # -----------------------------------------------------------------------------
 # The barriers of the process that runs the code
 
+def keep_descriptors(stdin_fd: int, report_fd: int) -> int:
+    """0 to 2 and the report, which becomes 3 whatever its number was with our parent, who may have thousands open."""
+    os.dup2(stdin_fd, 0)
+    os.dup2(report_fd, 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    return 3
+
+
 def limit_resources(limits: dict[str, int]):
     """`limits` by the names of getrlimit(2); never above what this process was started with."""
     for name, value in limits.items():
@@ -202,11 +209,8 @@ def confine(settings: dict) -> str:
     """Raise every barrier, the system calls last since raising the others needs some. Returns the level reached."""
     level, readable = settings["level"], settings["readable"]
     has_box = level == "namespaces"
-    os.dup2(settings["stdin_fd"], 0)
-    os.closerange(3, settings["report_fd"])
-    os.closerange(settings["report_fd"] + 1, os.sysconf("SC_OPEN_MAX"))
     os.chdir(settings["folder"])
-    limit_resources(settings["limits"] | {"RLIMIT_NOFILE": settings["report_fd"] + MAX_FILES})
+    limit_resources(settings["limits"] | {"RLIMIT_NOFILE": MAX_OPEN})
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     abi = landlock_abi()
     if level == "landlock" and abi < LL_LEAST_ALONE:
@@ -215,7 +219,7 @@ def confine(settings: dict) -> str:
         restrict_files(abi, readable, BOX if has_box else None)
     is_nobody = become_nobody(settings["uid"])
     drop_capabilities()
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # after the change of user, which clears it
+    prctl(PR_SET_PDEATHSIG, SIGKILL)  # after the change of user, which clears it
     # Threads are counted by RLIMIT_NPROC: per user, or per user namespace. Where neither is the run's own, there are none.
     has_threads = is_nobody or (level != "landlock" and os.getuid() != 0)
     filter_calls(filter_program(os.uname().machine, os.getpid(), can_write=has_box, has_threads=has_threads))
@@ -239,6 +243,7 @@ def main(settings: dict):
         if child == 0 and has_init:
             run_init(report)
         if child == 0:
+            report = keep_descriptors(settings["stdin_fd"], report)
             os.write(report, f"ready {confine(settings)}\n".encode())
             os.close(report)
     except BaseException as error:
@@ -260,7 +265,7 @@ def volunteer_for_oom():
 
 def run_init(report: int):
     """Returns in the child alone. Without an init between, the code would be number 1, which its own signals do not end."""
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
     child = os.fork()
     if child:
         report_end(child, report)
@@ -277,7 +282,7 @@ def supervise(child: int, report: int | None):
     poll.register(0, select.POLLIN)
     poll.register(os.pidfd_open(child), select.POLLIN)
     poll.poll()
-    os.kill(child, signal.SIGKILL)  # no harm when it has ended: it is ours to reap, so its number is not reused
+    os.kill(child, SIGKILL)  # no harm when it has ended: it is ours to reap, so its number is not reused
     if report is None:
         os.waitpid(child, 0)
     else:
