@@ -63,16 +63,20 @@ class Attacks:
         self.summary = next(line for line in lines if "levels" in line)
 
 
+def attack_as_root(which: str) -> Attacks:
+    return Attacks(subprocess.run([sys.executable, "tests/sandbox_corpus.py", "root", which], cwd=ROOT,
+                                  env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True))
+
+
 @pytest.fixture(scope="module")
 def attacks_as_root():
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return Attacks(subprocess.run([sys.executable, "tests/sandbox_corpus.py", "root"], cwd=ROOT, env=env, capture_output=True, text=True))
+    return attack_as_root("best")
 
 
 @pytest.fixture(scope="module")
 def attacks_as_user():
     with contextlib.ExitStack() as stack:
-        return Attacks(python_as_user(stack, "tests/sandbox_corpus.py", "user"))
+        return Attacks(python_as_user(stack, "tests/sandbox_corpus.py", "user", "all"))
 
 
 def check_held(attacks: Attacks, name: str):
@@ -94,6 +98,16 @@ def test_attempt_fails_as_root(attacks_as_root, name):
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_attempt_fails_as_an_ordinary_user(attacks_as_user, name):
     check_held(attacks_as_user, name)
+
+
+@as_root
+@pytest.mark.slow
+def test_attempts_fail_as_root_at_every_level():
+    """The default run has root's best level, and all of an ordinary user's."""
+    attacks = attack_as_root("all")
+    for name in ATTEMPTS:
+        check_held(attacks, name)
+    assert attacks.summary["after"] == attacks.summary["before"]
 
 
 @linux
