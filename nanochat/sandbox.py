@@ -35,6 +35,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ SETUP_SEC = 20.0             # a machine may be busy; a start takes about 20 ms 
 MAX_REPORT_BYTES = 4096
 GRACE_SEC = 2.0              # for the supervisor to clean up before everything is killed from here
 FIRST_UID, NUM_UIDS = 1_900_000_000, 200_000_000  # users that neither a distribution nor systemd hands out
-# The files of ours go in through a descriptor, so nothing of the checkout needs to be visible inside.
+# Our code comes in through a descriptor, so nothing of the checkout needs to be visible inside.
 BOOT = """
 import marshal, sys
 with open({fd}, "rb") as f:
@@ -61,7 +62,8 @@ module.main(settings)
 PROBE = """
 import os, socket
 attempts = [os.fork, lambda: os.listdir("/etc"), lambda: open("/etc/passwd"), lambda: os.kill(os.getppid(), 0),
-            lambda: socket.socket(socket.AF_INET), lambda: socket.socket(socket.AF_UNIX), lambda: os.execv("/bin/true", ["true"])]
+            lambda: socket.socket(socket.AF_INET), lambda: socket.socket(socket.AF_UNIX),
+            lambda: os.execv("/bin/true", ["true"])]
 for attempt in attempts:
     try:
         attempt()
@@ -87,41 +89,63 @@ class SandboxError(RuntimeError):
     """The sandbox did not come up at a level; the code has not been run."""
 
 
-def run(code: str, *, stdin: str = "", timeout_sec: float = 5.0, memory_bytes: int = 256 << 20, disk_bytes: int = 16 << 20,
-        output_bytes: int = 64 << 10, level: str | None = None) -> Result:
-    """Run `code` as a program and wait for it. Thread-safe; waits for at most `timeout_sec` and the time of a start.
+@dataclass(frozen=True)
+class Limits:
+    """What the code may use up."""
+    timeout_sec: float = 5.0        # from its first line
+    memory_bytes: int = 256 << 20   # address space of the process
+    disk_bytes: int = 16 << 20      # its files together; they lie in memory, beside the former
+    output_bytes: int = 64 << 10    # each of stdout and stderr; more ends the program
 
-    `memory_bytes` limits the address space of the process; `disk_bytes` the files in its directory together (they lie in
-    memory, beside the former); `output_bytes` each of stdout and stderr, more ends the program. `level` None takes the best
-    of this machine. Raises UserError for a value out of range and where the machine cannot hold code back.
+    def __post_init__(self):
+        if not 0 < self.timeout_sec < 86400:
+            raise UserError(f"timeout_sec {self.timeout_sec}: give seconds above 0 and below a day")
+        if self.memory_bytes < MIN_MEMORY_BYTES:
+            raise UserError(f"memory_bytes {self.memory_bytes}: the interpreter needs {MIN_MEMORY_BYTES} or more")
+        if self.disk_bytes < 4096:
+            raise UserError(f"disk_bytes {self.disk_bytes}: give 4096 or more")
+        if self.output_bytes < 0:
+            raise UserError(f"output_bytes {self.output_bytes}: give 0 or more")
+
+    def rlimits(self) -> dict[str, int]:
+        """For setrlimit(2). Processor time is a second guard of the deadline; the sandbox's own processes count as
+        threads; pending signals and queues are the user's, not the process's, so others would lack them."""
+        return {"RLIMIT_AS": self.memory_bytes, "RLIMIT_DATA": self.memory_bytes, "RLIMIT_FSIZE": self.disk_bytes,
+                "RLIMIT_CPU": math.ceil(self.timeout_sec) + 1, "RLIMIT_NPROC": MAX_THREADS + 3, "RLIMIT_CORE": 0,
+                "RLIMIT_MEMLOCK": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_SIGPENDING": 64, "RLIMIT_NICE": 0, "RLIMIT_RTPRIO": 0}
+
+
+def run(code: str, *, stdin: str = "", timeout_sec: float = Limits.timeout_sec, memory_bytes: int = Limits.memory_bytes,
+        disk_bytes: int = Limits.disk_bytes, output_bytes: int = Limits.output_bytes, level: str | None = None) -> Result:
+    """Run `code` as a program and wait for it. Thread-safe; waits for `timeout_sec` and the time of a start at most.
+
+    `level` None takes the best that this machine allows. Raises UserError for a limit out of range and where the machine
+    cannot hold the code back; then it has not been run.
     """
-    check_settings(timeout_sec, memory_bytes, disk_bytes, output_bytes, level)
-    try:
-        return run_at(level or best_level(), code, stdin, timeout_sec, memory_bytes, disk_bytes, output_bytes)
-    except SandboxError as error:
-        raise UserError(f"the sandbox does not come up at level {level or best_level()}: {error}; {what_helps()}") from None
-
-
-def check_settings(timeout_sec, memory_bytes, disk_bytes, output_bytes, level):
-    if not (0 < timeout_sec < 86400):
-        raise UserError(f"timeout_sec {timeout_sec}: give seconds above 0 and below a day")
-    if memory_bytes < MIN_MEMORY_BYTES:
-        raise UserError(f"memory_bytes {memory_bytes}: the interpreter needs {MIN_MEMORY_BYTES} or more")
-    if disk_bytes < 4096 or output_bytes < 0:
-        raise UserError(f"disk_bytes {disk_bytes}, output_bytes {output_bytes}: give at least 4096 and 0")
+    limits = Limits(timeout_sec, memory_bytes, disk_bytes, output_bytes)
     if level is not None and level not in LEVELS:
         raise UserError(f"level {level}: choose one of {', '.join(LEVELS)}, or None for the best of this machine")
+    require_linux()
+    level = level or best_level()
+    try:
+        return run_at(level, code, stdin, limits)
+    except SandboxError as error:
+        raise UserError(f"the sandbox does not come up at level {level}: {error}; {what_helps()}") from None
 
 
 # -----------------------------------------------------------------------------
 # What this machine can do
 
+def require_linux():
+    machine = os.uname().machine if hasattr(os, "uname") else ""
+    if not sys.platform.startswith("linux") or machine not in ARCHS:
+        raise UserError(f"code that a model wrote runs on Linux ({', '.join(ARCHS)}) only, and this is {sys.platform} "
+                        f"{machine}; {what_helps()}")
+
+
 @functools.cache
 def best_level() -> str:
     """The first level at which a program runs and is held back, tried once per process. UserError when there is none."""
-    if not sys.platform.startswith("linux") or os.uname().machine not in ARCHS:
-        here = f"{sys.platform} {os.uname().machine}" if hasattr(os, "uname") else sys.platform
-        raise UserError(f"code that a model wrote runs on Linux (x86_64, aarch64) only, and this is {here}; {what_helps()}")
     reasons = []
     for level in LEVELS:
         reason = why_not(level)
@@ -134,7 +158,7 @@ def best_level() -> str:
 def why_not(level: str) -> str | None:
     """None when a program comes up at `level` and its attempts to get out fail."""
     try:
-        result = run_at(level, PROBE, "", SETUP_SEC, MIN_MEMORY_BYTES, 1 << 20, 1 << 12)
+        result = run_at(level, PROBE, "", Limits(timeout_sec=SETUP_SEC))
     except SandboxError as error:
         return str(error)
     return None if result.stdout == "held\n" else f"a trial got out or failed ({result.status} {result.exit_code})"
@@ -164,24 +188,28 @@ def readable_paths() -> list[tuple[str, str]]:
 # -----------------------------------------------------------------------------
 # One run
 
-def run_at(level: str, code: str, stdin: str, timeout_sec: float, memory_bytes: int, disk_bytes: int,
-           output_bytes: int) -> Result:
+def run_at(level: str, code: str, stdin: str, limits: Limits) -> Result:
     """SandboxError when the sandbox does not come up; then the code has not been run."""
     with contextlib.ExitStack() as stack:
-        folder = "/box"
-        if level == "landlock":  # the others make a directory inside
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nanochat-sandbox-"))
+        folder = stack.enter_context(empty_folder()) if level == "landlock" else "/box"  # the others make it inside
         report_read, report_write = os.pipe()
         stack.callback(os.close, report_read)
-        with contextlib.ExitStack() as theirs:
-            theirs.callback(os.close, report_write)
-            stdin_fd = theirs.enter_context(memory_file(stdin.encode(errors="replace")))
-            settings = {"level": level, "code": code, "folder": folder, "readable": readable_paths(), "disk_bytes": disk_bytes,
-                        "uid": FIRST_UID + secrets.randbelow(NUM_UIDS), "report_fd": report_write, "stdin_fd": stdin_fd,
-                        "limits": limits(timeout_sec, memory_bytes, disk_bytes)}
-            boot_fd = theirs.enter_context(memory_file(marshal.dumps((child_modules(), settings))))
-            process = start(level, boot_fd, (boot_fd, stdin_fd, report_write))
-        return Watch(process, report_read, output_bytes).result(timeout_sec)
+        settings = {"level": level, "code": code, "folder": folder, "readable": readable_paths(),
+                    "disk_bytes": limits.disk_bytes, "rlimits": limits.rlimits(),
+                    "uid": FIRST_UID + secrets.randbelow(NUM_UIDS), "report_fd": report_write}
+        try:
+            process = start(settings, stdin)
+        finally:
+            os.close(report_write)
+        return Watch(process, report_read, limits.output_bytes).result(limits.timeout_sec)
+
+
+@contextlib.contextmanager
+def empty_folder():
+    """It stays empty: nothing may write to it. Others may look, since the code may be another user than we are."""
+    with tempfile.TemporaryDirectory(prefix="nanochat-sandbox-") as folder:
+        os.chmod(folder, 0o755)
+        yield folder
 
 
 @contextlib.contextmanager
@@ -199,13 +227,6 @@ def memory_file(data: bytes):
         os.close(fd)
 
 
-def limits(timeout_sec: float, memory_bytes: int, disk_bytes: int) -> dict[str, int]:
-    """For setrlimit(2). Processor time is a second guard of the deadline; the sandbox's own processes count as threads."""
-    return {"RLIMIT_AS": memory_bytes, "RLIMIT_DATA": memory_bytes, "RLIMIT_CPU": math.ceil(timeout_sec) + 1,
-            "RLIMIT_FSIZE": disk_bytes, "RLIMIT_CORE": 0, "RLIMIT_MEMLOCK": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_SIGPENDING": 64,
-            "RLIMIT_NICE": 0, "RLIMIT_RTPRIO": 0, "RLIMIT_NPROC": MAX_THREADS + 3}
-
-
 @functools.cache
 def child_modules() -> list:
     """Our two files as code, in the order of their imports."""
@@ -215,32 +236,41 @@ def child_modules() -> list:
             *((f"nanochat.{name}", compile(path.read_text(), path.name, "exec")) for name, path in zip(names, files))]
 
 
-def start(level: str, boot_fd: int, pass_fds: tuple[int, ...]) -> subprocess.Popen:
-    """-I would do but for the seed of hashes, which is fixed: the same program gives the same answer twice. Its stdin is
-    our hold on the supervisor: it ends when we close it or die."""
-    command = [os.path.realpath(sys.executable), "-s", "-P", "-S", "-B", "-X", "utf8", "-c", BOOT.format(fd=boot_fd)]
-    if level == "bubblewrap":
-        command = bubblewrap() + command
-    try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env={"PYTHONHASHSEED": "0"}, pass_fds=pass_fds, start_new_session=True, cwd="/")
-    except OSError as error:
-        raise SandboxError(f"{command[0]} does not start: {error}") from None
+def start(settings: dict, stdin: str) -> subprocess.Popen:
+    """A bare Python that runs `sandbox_child.main(settings)`. -I would do, but for the seed of hashes, which is fixed: the
+    same program gives the same answer twice. Its stdin is our hold on it: it ends when we let go of that or die."""
+    with contextlib.ExitStack() as stack:
+        stdin_fd = stack.enter_context(memory_file(stdin.encode(errors="replace")))
+        boot_fd = stack.enter_context(memory_file(marshal.dumps((child_modules(), settings | {"stdin_fd": stdin_fd}))))
+        command = [python(), "-s", "-P", "-S", "-B", "-X", "utf8", "-c", BOOT.format(fd=boot_fd)]
+        if settings["level"] == "bubblewrap":
+            command = bubblewrap(settings["readable"]) + command
+        try:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    env={"PYTHONHASHSEED": "0"}, pass_fds=(boot_fd, stdin_fd, settings["report_fd"]),
+                                    start_new_session=True, cwd="/")
+        except OSError as error:
+            raise SandboxError(f"{command[0]} does not start: {error}") from None
 
 
-def bubblewrap() -> list[str]:
-    """The command line before Python's. Everything that can be written to is left out: --tmpfs bounds no number of files."""
+def python() -> str:
+    """The interpreter itself: a virtual environment's link adds nothing to a start without site-packages."""
+    return os.path.realpath(sys.executable)
+
+
+def bubblewrap(readable: list[tuple[str, str]]) -> list[str]:
+    """The command line before Python's. Nothing can be written to: --tmpfs bounds no number of files."""
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxError("bwrap is not installed")
-    binds = [word for path, real in readable_paths()
-             for word in ("--dev-bind" if path.startswith("/dev/") else "--ro-bind", real, path)]
-    executable = os.path.realpath(sys.executable)
-    folders = {str(parent) for path, _ in readable_paths() for parent in Path(path).parents} - {"/"}
-    made = [word for folder in sorted(folders) for word in ("--dir", folder)]  # else root's bwrap makes them 0700
+    folders = {str(parent) for path, _ in readable for parent in Path(path).parents} - {"/"}
+    places = [word for folder in sorted(folders) for word in ("--dir", folder)]  # root's bwrap makes them 0700 unasked
+    for path, real in readable:
+        places += ["--dev-bind" if path.startswith("/dev/") else "--ro-bind", real, path]
+    # Root needs the two to become somebody else inside; anybody else gets a user namespace.
     user = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if os.getuid() == 0 else ["--unshare-user"]
-    return [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", *user, "--die-with-parent", *made, *binds,
-            "--ro-bind", executable, executable, "--dir", "/box", "--remount-ro", "/", "--chdir", "/box", "--"]
+    return [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", *user, "--die-with-parent",
+            *places, "--ro-bind", python(), python(), "--dir", "/box", "--remount-ro", "/", "--chdir", "/box", "--"]
 
 
 def status_of(exit_code: int) -> str:
@@ -258,8 +288,8 @@ class Watch:
         self.verdict = None   # why we ended it; None while it ends by itself
         self.ready_at = None  # when the barriers were up and the code began
         self.pipes = selectors.DefaultSelector()
-        for fd, into in ((report_fd, self.report), (process.stdout.fileno(), self.stdout), (process.stderr.fileno(), self.stderr)):
-            self.pipes.register(fd, selectors.EVENT_READ, into)
+        for pipe, into in ((report_fd, self.report), (process.stdout, self.stdout), (process.stderr, self.stderr)):
+            self.pipes.register(pipe, selectors.EVENT_READ, into)
 
     def result(self, timeout_sec: float) -> Result:
         try:
@@ -267,9 +297,10 @@ class Watch:
         finally:
             ended_at = time.monotonic()
             self.clean_up()
-        lines = dict(line.split(" ", 1) for line in self.report.decode(errors="replace").splitlines())
+        words = [line.partition(" ") for line in self.report.decode(errors="replace").splitlines()]
+        lines = {first: rest for first, _, rest in words}
         if "ready" not in lines:
-            raise SandboxError(lines.get("failed") or self.stderr.decode(errors="replace").strip() or "no word from it in time")
+            raise SandboxError(lines.get("failed") or " ".join(self.text(self.stderr).split()) or "no word from it in time")
         exit_code = os.waitstatus_to_exitcode(int(lines.get("end", signal.SIGKILL)))
         return Result(self.verdict or status_of(exit_code), self.text(self.stdout), self.text(self.stderr), exit_code,
                       ended_at - self.ready_at, lines["ready"])
@@ -296,7 +327,7 @@ class Watch:
     def read(self, key: selectors.SelectorKey):
         data = os.read(key.fd, 1 << 16)
         if not data:
-            self.pipes.unregister(key.fd)
+            self.pipes.unregister(key.fileobj)
         limit = MAX_REPORT_BYTES if key.data is self.report else self.output_bytes + 1
         key.data.extend(data[:max(0, limit - len(key.data))])
 

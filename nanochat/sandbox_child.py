@@ -33,7 +33,7 @@ SIGKILL = 9            # importing signal would cost 4 ms of every start, for en
 # x86_64, aarch64
 NUMBERS = {"capset": (126, 91), "pivot_root": (155, 41), "mount_setattr": (442, 442), "landlock_create_ruleset": (444, 444),
            "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446)}
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 8, 1 << 12, 1 << 14, 1 << 18, 2
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, AT_FDCWD, AT_RECURSIVE = 1, 2, 4, -100, 0x8000
@@ -156,16 +156,15 @@ def landlock_abi() -> int:
         return 0
 
 
-def restrict_files(abi: int, readable: list[tuple[str, str]], box: str | None):
-    """Landlock: from here on, only `readable` can be read, and only the box written to."""
+def restrict_files(abi: int, readable: list[tuple[str, str]], folder: str, can_write: bool):
+    """Landlock: from here on, only `readable` and the folder we are in can be read, and nothing else written to."""
     known = max(bits for since, bits in LL_ALL_BY_ABI.items() if since <= abi) - 1
     attributes = struct.pack("=3Q", known, LL_TCP if abi >= 4 else 0, LL_SCOPES if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset = syscall("landlock_create_ruleset", attributes, size, 0)
     for path, _ in readable:
         allow_below(ruleset, path, LL_READ_FILE | (LL_WRITE_FILE if path == "/dev/null" else LL_READ_DIR))
-    if box:
-        allow_below(ruleset, box, LL_BOX & known)
+    allow_below(ruleset, folder, LL_BOX & known if can_write else LL_READ_FILE | LL_READ_DIR)
     syscall("landlock_restrict_self", ruleset, 0)
     os.close(ruleset)
 
@@ -210,16 +209,17 @@ def confine(settings: dict) -> str:
     level, readable = settings["level"], settings["readable"]
     has_box = level == "namespaces"
     os.chdir(settings["folder"])
-    limit_resources(settings["limits"] | {"RLIMIT_NOFILE": MAX_OPEN})
+    limit_resources(settings["rlimits"] | {"RLIMIT_NOFILE": MAX_OPEN})
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     abi = landlock_abi()
     if level == "landlock" and abi < LL_LEAST_ALONE:
         raise OSError(f"Landlock ABI {abi}, but {LL_LEAST_ALONE} is the least (Linux 6.2)")
     if abi:
-        restrict_files(abi, readable, BOX if has_box else None)
+        restrict_files(abi, readable, settings["folder"], has_box)
     is_nobody = become_nobody(settings["uid"])
     drop_capabilities()
     prctl(PR_SET_PDEATHSIG, SIGKILL)  # after the change of user, which clears it
+    prctl(PR_SET_DUMPABLE, 0)  # a crash reaches no core handler of the machine; RLIMIT_CORE 0 does not stop a piped one
     # Threads are counted by RLIMIT_NPROC: per user, or per user namespace. Where neither is the run's own, there are none.
     has_threads = is_nobody or (level != "landlock" and os.getuid() != 0)
     filter_calls(filter_program(os.uname().machine, os.getpid(), can_write=has_box, has_threads=has_threads))
