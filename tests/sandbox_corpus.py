@@ -1,6 +1,6 @@
 """What code in the sandbox may try: one program each, and a driver that runs them all as whoever it is started as.
 
-    PYTHONPATH=. python tests/sandbox_corpus.py root|user best|all    # JSON lines: attacks by level, what became of us, controls
+    PYTHONPATH=. python tests/sandbox_corpus.py root|user best|all    # JSON lines: attacks, what became of us, controls
 
 A program calls `escaped()` when it got what it wanted. Each is also run outside of the sandbox (the control), where it must
 get it: an attempt that succeeds nowhere proves nothing. Bombs are small enough to go off outside, too.
@@ -49,10 +49,10 @@ def program(attempt: Attempt, words: str) -> str:
 
 X86 = os.uname().machine == "x86_64"
 NUMBERS = {"vfork": 58, "ptrace": 101, "process_vm_readv": 310, "tgkill": 234, "rt_sigqueueinfo": 129, "capset": 126,
-           "shmget": 29, "shmctl": 31, "add_key": 248, "userfaultfd": 323, "execveat": 322, "perf_event_open": 298, "memfd": 319,
+           "shmget": 29, "shmctl": 31, "add_key": 248, "userfaultfd": 323, "execveat": 322, "perf_event_open": 298,
            "socket": 41, "bpf": 321} if X86 else {
            "vfork": 220, "ptrace": 117, "process_vm_readv": 270, "tgkill": 131, "rt_sigqueueinfo": 138, "capset": 91,
-           "shmget": 194, "shmctl": 195, "add_key": 217, "userfaultfd": 282, "execveat": 281, "perf_event_open": 241, "memfd": 279,
+           "shmget": 194, "shmctl": 195, "add_key": 217, "userfaultfd": 282, "execveat": 281, "perf_event_open": 241,
            "socket": 198, "bpf": 280}
 OUTSIDE = '[p for p in ("/usr/bin/true", "/bin/true") if os.path.exists(p)] or ["/usr/bin/true"]'
 
@@ -107,7 +107,8 @@ PROCESSES = {
     "fork": Attempt("os.fork() or os._exit(0); escaped()"),
     "fork bomb": Attempt("for _ in range(50):\n    os.fork() or (time.sleep(0.1), os._exit(0))\nescaped()"),
     "vfork": Attempt("syscall(NUMBERS['vfork'], 0x4111, 0, 0, 0, 0); escaped()", control="none"),  # returns twice on one stack
-    "clone3": Attempt("pid = syscall(435, struct.pack('=8Q', 0, 0, 0, 0, 17, 0, 0, 0), 64)\nif pid == 0:\n    os._exit(0)\nescaped()"),
+    "clone3": Attempt("pid = syscall(435, struct.pack('=8Q', 0, 0, 0, 0, 17, 0, 0, 0), 64)\n"
+                      "if pid == 0:\n    os._exit(0)\nescaped()"),
     "a subprocess": Attempt(f"import subprocess; subprocess.run(({OUTSIDE})[0], check=True); escaped()"),
     "a shell": Attempt("os.system('true') == 0 and escaped()"),
     "posix_spawn": Attempt(f"os.posix_spawn(({OUTSIDE})[0], ['true'], {{}}); escaped()"),
@@ -138,21 +139,25 @@ SIGNALS = {
                                     "resource.prlimit(PARENT, resource.RLIMIT_SIGPENDING, (soft - 1, hard)); escaped()"),
     "priority of the parent": Attempt("os.setpriority(os.PRIO_PROCESS, PARENT, 1); escaped()"),
     "processors of the parent": Attempt("os.sched_setaffinity(PARENT, os.sched_getaffinity(0)); escaped()"),
-    "trace the parent": Attempt("libc.ptrace.restype = ctypes.c_long; syscall(NUMBERS['ptrace'], 0x4206, PARENT, 0, 0); escaped()", control="kernel"),
+    "trace the parent": Attempt("syscall(NUMBERS['ptrace'], 0x4206, PARENT, 0, 0); escaped()", control="kernel"),
     "trace itself": Attempt("syscall(NUMBERS['ptrace'], 0, 0, 0, 0); escaped()", control="kernel"),
     "read the parent's memory": Attempt("word = ctypes.create_string_buffer(8)\n"
-                                        "mine = struct.pack('=2Q', ctypes.addressof(word), 8); theirs = struct.pack('=2Q', ADDRESS, 8)\n"
-                                        "syscall(NUMBERS['process_vm_readv'], PARENT, mine, 1, theirs, 1, 0); escaped()", control="kernel"),
+                                        "mine = struct.pack('=2Q', ctypes.addressof(word), 8)\n"
+                                        "theirs = struct.pack('=2Q', ADDRESS, 8)\n"
+                                        "syscall(NUMBERS['process_vm_readv'], PARENT, mine, 1, theirs, 1, 0); escaped()",
+                                        control="kernel"),
 }
 LEAKS = {
     "a leaked descriptor": Attempt("os.read(LEAK, 1); escaped()"),
-    "any descriptor above 2": Attempt("for fd in range(3, 1000):\n    try:\n        os.fstat(fd); escaped()\n    except OSError:\n        pass"),
+    "any descriptor above 2": Attempt("for fd in range(3, 1000):\n    try:\n        os.fstat(fd); escaped()\n"
+                                      "    except OSError:\n        pass"),
     "environment": Attempt("os.environ and escaped()"),
-    "forged report": Attempt("for fd in range(3, 64):\n    try:\n        os.write(fd, b'end 0\\nready everything\\n') and escaped()\n"
+    "forged report": Attempt("for fd in range(3, 64):\n    try:\n"
+                             "        os.write(fd, b'end 0\\nready everything\\n') and escaped()\n"
                              "    except OSError:\n        pass\nsys.exit(7)", status="error", control="none"),
     "become root": Attempt("os.setresuid(0, 0, 0); os.setgroups([0]); escaped()", control="root"),
-    "take capabilities": Attempt("syscall(NUMBERS['capset'], struct.pack('=Ii', 0x20080522, 0), struct.pack('=6I', 1, 1, 0, 0, 0, 0))\n"
-                                 "escaped()", control="root"),
+    "take capabilities": Attempt("syscall(NUMBERS['capset'], struct.pack('=Ii', 0x20080522, 0),\n"
+                                 "        struct.pack('=6I', 1, 1, 0, 0, 0, 0)); escaped()", control="root"),
     "raise a limit": Attempt("resource.setrlimit(resource.RLIMIT_CORE, (1, 1)); escaped()", control="kernel"),
     "another filter": Attempt("libc.prctl(22, 1, 0, 0, 0) == 0 and print('ESCAPED', flush=True)", control="none"),
     "system calls of a 32-bit machine": Attempt(  # mov eax, 20 (getpid); int 0x80; ret
@@ -168,7 +173,8 @@ EXCESS = {
     "memory": Attempt("x = bytearray(600 << 20); escaped()"),
     "memory in small pieces": Attempt("x = [bytes(1 << 20) for _ in range(400)]; escaped()"),
     "shared memory": Attempt("import mmap; x = mmap.mmap(-1, 600 << 20); escaped()"),
-    "memory of a file in memory": Attempt("fd = os.memfd_create('x')\nfor _ in range(64):\n    os.write(fd, bytes(1 << 20))\nescaped()"),
+    "memory of a file in memory": Attempt("fd = os.memfd_create('x')\nfor _ in range(64):\n"
+                                          "    os.write(fd, bytes(1 << 20))\nescaped()"),
     "System V memory": Attempt("n = syscall(NUMBERS['shmget'], 0, 1 << 20, 0o1600)\n"
                                "syscall(NUMBERS['shmctl'], n, 0, 0); escaped()"),
     "one big file": Attempt("with open('x', 'wb') as f:\n    for _ in range(64):\n        f.write(bytes(1 << 20))\nescaped()"),
@@ -181,8 +187,9 @@ EXCESS = {
     "flood of errors": Attempt("while True:\n    print('x' * 1000, file=sys.stderr)", status="output", control="none"),
     "endless loop": Attempt("while True: pass", status="timeout", control="none"),
     "endless sleep": Attempt("time.sleep(1000)", status="timeout", control="none"),
-    "signals ignored": Attempt("for n in range(1, 65):\n    try:\n        signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError):\n"
-                               "        pass\nwhile True: pass", status="timeout", control="none"),
+    "signals ignored": Attempt("for n in range(1, 65):\n    try:\n        signal.signal(n, signal.SIG_IGN)\n"
+                               "    except (OSError, ValueError):\n        pass\n"
+                               "while True: pass", status="timeout", control="none"),
     "time bomb in atexit": Attempt("import atexit; atexit.register(time.sleep, 1000)", status="timeout", control="none"),
     "escape in atexit": Attempt("import atexit; atexit.register(lambda: (open(HOME + '/secret'), escaped()))"),
     "thread that never ends": Attempt("threading.Thread(target=time.sleep, args=(1000,)).start(); time.sleep(1000)",
@@ -248,10 +255,19 @@ def control(attempt: Attempt, folder: str, words: str) -> str:
     return done.stdout + done.stderr
 
 
-def main(who: str, which: str):
-    """Attack at every level there is or the best one, then run the controls that this user is good for. An ordinary user's say more: what
-    gets through as one gets through as root."""
+def import_sandbox():
+    """Without `nanochat.common`, of which it takes one name: torch would be two seconds of every process here."""
+    common = type(sys)("nanochat.common")
+    common.UserError = ValueError
+    sys.modules["nanochat.common"] = common
     from nanochat import sandbox
+    return sandbox
+
+
+def main(who: str, which: str):
+    """Attack at all levels there are or the best one, then run the controls that this user is good for: an ordinary user's
+    say more, since what gets through as one gets through as root."""
+    sandbox = import_sandbox()
     signal.signal(signal.SIGUSR1, lambda *_: SIGNALS_SEEN.append(1))
     levels = [level for level in sandbox.LEVELS if sandbox.why_not(level) is None][:1 if which == "best" else None]
     controls = {name: attempt for name, attempt in ATTEMPTS.items()
