@@ -1,14 +1,13 @@
 """Which system calls code in the sandbox may make, as the classic BPF program that the kernel asks before each of them.
 
 A list of what is allowed, so that what a later kernel adds is refused until somebody has looked at it. Assembled by hand:
-about 350 instructions, no dependency, and plain numbers in and out, so a test can run the program on both machines' calls.
+under 400 instructions, no dependency, and plain numbers in and out, so a test can run the program on both machines' calls.
 
 Sources: seccomp(2); Linux Documentation/userspace-api/seccomp_filter.rst; the numbers are those of the kernel's
 asm/unistd_64.h and asm-generic/unistd.h (a test compares them).
 """
 
 import struct
-
 
 ARCHS = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # machine: (AUDIT_ARCH_*, column below)
 
