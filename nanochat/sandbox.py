@@ -43,6 +43,7 @@ from nanochat.common import UserError
 from nanochat.seccomp import ARCHS
 
 LEVELS = ("namespaces", "bubblewrap", "landlock")  # in the order of preference
+BOX = "/box"  # where the code finds itself, in a file system of its own; at level "landlock", in a folder of ours
 MIN_MEMORY_BYTES = 64 << 20  # the interpreter alone maps about 30 MB
 MAX_THREADS = 32
 SETUP_SEC = 20.0             # a machine may be busy; a start takes about 20 ms on an idle one
@@ -191,7 +192,7 @@ def readable_paths() -> list[tuple[str, str]]:
 def run_at(level: str, code: str, stdin: str, limits: Limits) -> Result:
     """SandboxError when the sandbox does not come up; then the code has not been run."""
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(empty_folder()) if level == "landlock" else "/box"  # the others make it inside
+        folder = stack.enter_context(empty_folder()) if level == "landlock" else BOX
         report_read, report_write = os.pipe()
         stack.callback(os.close, report_read)
         settings = {"level": level, "code": code, "folder": folder, "readable": readable_paths(),
@@ -270,7 +271,7 @@ def bubblewrap(readable: list[tuple[str, str]]) -> list[str]:
     # Root needs the two to become somebody else inside; anybody else gets a user namespace.
     user = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if os.getuid() == 0 else ["--unshare-user"]
     return [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", *user, "--die-with-parent",
-            *places, "--ro-bind", python(), python(), "--dir", "/box", "--remount-ro", "/", "--chdir", "/box", "--"]
+            *places, "--ro-bind", python(), python(), "--dir", BOX, "--remount-ro", "/", "--chdir", BOX, "--"]
 
 
 def status_of(exit_code: int) -> str:

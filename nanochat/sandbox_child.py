@@ -24,7 +24,6 @@ import sys
 
 from nanochat.seccomp import ARCHS, NEW_IPC, NEW_NET, NEW_NS, NEW_PID, NEW_USER, NEW_UTS, filter_program, packed
 
-BOX = "/box"           # where the code finds itself when it has a file system of its own
 DEVICES = "/dev/"
 MAX_OPEN = 64          # descriptors
 MAX_INODES = 1000      # files and folders in the box
@@ -81,7 +80,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
 
 
 # -----------------------------------------------------------------------------
-# Namespaces, and a file system that holds Python's library, three devices and the box
+# Namespaces, and a file system that holds Python's library, four devices and the box
 
 def enter_namespaces():
     """Root makes them as it is; anybody else enters a user namespace first, as the only user in it."""
@@ -95,7 +94,7 @@ def enter_namespaces():
             f.write(text)
 
 
-def build_root(readable: list[tuple[str, str]], disk_bytes: int):
+def build_root(readable: list[tuple[str, str]], box: str, disk_bytes: int):
     """A small read-only root in memory with `readable` (path, real path) bound into it. The box is the one place to
     write to: its own file system, so its size and number of files have a limit, and it is gone with the last process."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
@@ -106,8 +105,8 @@ def build_root(readable: list[tuple[str, str]], disk_bytes: int):
     os.chdir("/")
     for path, real in readable:
         bind("/old" + real, path)
-    os.mkdir(BOX)
-    mount("box", BOX, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={disk_bytes},nr_inodes={MAX_INODES},mode=777")
+    os.mkdir(box)
+    mount("box", box, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={disk_bytes},nr_inodes={MAX_INODES},mode=777")
     checked(LIBC.umount2(b"/old", MNT_DETACH), "umount /old")
     os.rmdir("/old")
     set_mount("/", ATTR_RDONLY, 0)
@@ -238,7 +237,7 @@ def main(settings: dict):
         volunteer_for_oom()
         if has_init:
             enter_namespaces()
-            build_root(settings["readable"], settings["disk_bytes"])
+            build_root(settings["readable"], settings["folder"], settings["disk_bytes"])
         child = os.fork()
         if child == 0 and has_init:
             run_init(report)
