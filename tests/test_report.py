@@ -153,7 +153,7 @@ def test_every_figure_of_a_whole_run_is_in_the_report():
                    "base": of["base"] | {"val_bpb": 1.6}, "mid": of["mid"], "sft": of["sft"] | {"val_loss": 2.25},
                    "rl": of["rl"] | {"mean_reward": 0.5}},
         "skills": {"facts": {"mid": score, "sft": score, "rl": score}},
-        "failures": None, "missing": []}
+        "failures": None, "tasks": {}, "contamination": {}, "missing": []}
 
 
 def test_the_script_writes_both_files_and_prints_its_record_last(empty_base_dir, capsys):

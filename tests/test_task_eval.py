@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from rigged_engine import Rigged
 
 from nanochat.checkpoint import model_json, save_step
 from nanochat.conversation import visible_text
@@ -141,11 +142,33 @@ def test_rows_in_turn_come_from_every_group():
     assert [f"{row['k']}{row['i']}" for row in in_turn(rows, "k", 8)] == "a0 b0 c0 a1 c1 a2 a3 a4".split()
 
 
-def test_only_generated_answers_are_evaluated_yet(tok):
+class Letters(Sums):
+    """Which letter is number i, A or B?"""
+    name, kind = "letters", "choice"
+
+    def __getitem__(self, i):
+        messages = [{"role": "user", "content": f"{i}\nA) x\nB) y"}]
+        return Example({"messages": messages}, choices=("A", "B"), answer=i % 2, meta={"kind": f"third {i % 3}"})
+
+
+def test_choices_are_evaluated_by_likelihood_with_the_same_records():
+    engine = Rigged(lambda prefix, continuation: -1.0 if continuation == "A" else -2.0)
+    result = evaluate_task(engine, Letters())
+    assert (result.accuracy, result.n, result.ci95) == (0.5, 10, wilson_interval(5, 10))
+    assert result.records[1] == {"index": 1, "question": "1\nA) x\nB) y", "kind": "third 1", "expected": "B",
+                                 "answer": "A", "parts": [{"type": "text", "text": "A"}], "score": 0.0,
+                                 "manner": "other", "error": None}
+    assert engine.score_calls == [20] and [row["kind"] for row in count_failures(result.records)] == [
+        "third 1", "third 0", "third 2"]
+
+
+def test_room_for_an_answer_is_the_tasks_own(tok):
     task = Sums()
-    task.kind = "choice"
-    with pytest.raises(AssertionError, match="choice"):
-        evaluate_task(Calculator(tok), task)
+    task.max_tokens = 99
+    engine = Calculator(tok)
+    evaluate_task(engine, task)
+    evaluate_task(engine, task, max_tokens=5)
+    assert [params.max_tokens for _, params in engine.calls] == [99, 5]
 
 
 def test_a_question_over_several_turns_is_shown_whole():
