@@ -96,9 +96,9 @@ def main(args):
         for skill, score in result["skills"].items():
             print_skill(skill, **score)
     else:
-        print0(f"{source}/{tag} step {step}, {args.split} questions, {dtype} on {device}")
         tasks, missing = load_tasks(args) if args.tasks else (
             {skill: TinyWorld(skill, args.split, args.max_items) for skill in skills}, {})
+        print0(f"{source}/{tag} step {step}, {args.split} questions, {dtype} on {device}")
         engine, _, _ = load_chat_engine(source, tag, step, args.device_type, args.dtype, max_rows=args.batch_size)
         result = settings | {"names": skills} | evaluate(engine, tasks, args.max_items)
         result |= chatcore_result(result, tasks, missing) if args.tasks == CHATCORE_NAME else {}
