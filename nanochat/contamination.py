@@ -63,8 +63,8 @@ class Evaluation:
     num_items: int
     num_checked: int                        # items with a run of their own that is long enough
     items: list[int]                        # of which runs_of holds the runs
-    runs_of: list[list[tuple[bytes, ...]]]
-    found: dict[tuple[bytes, ...], int] = field(default_factory=dict)  # run -> number of documents that have it
+    runs_of: list[list[bytes]]
+    found: dict[bytes, int] = field(default_factory=dict)  # run -> number of documents that have it
 
     def as_record(self) -> dict:
         """{items, checked, hit, mostly, share, shown}; mostly: half of the item's runs and more were found."""
@@ -72,7 +72,7 @@ class Evaluation:
                 for i, runs in zip(self.items, self.runs_of) if any(run in self.found for run in runs)]
         hits.sort(key=lambda hit: -len(hit[1]) / hit[2])
         shown = [{"item": i, "share": len(found) / n, "documents": max(self.found[run] for run in found),
-                  "words": b" ".join(found[0]).decode("utf-8", "replace")} for i, found, n in hits[:NUM_SHOWN]]
+                  "words": found[0].decode("utf-8", "replace")} for i, found, n in hits[:NUM_SHOWN]]
         return {"items": self.num_items, "checked": self.num_checked, "hit": len(hits),
                 "mostly": sum(2 * len(found) >= n for _, found, n in hits),
                 "share": len(hits) / self.num_checked if self.num_checked else None, "shown": shown}
@@ -87,10 +87,11 @@ def build_evaluation(name: str, items: Iterable[list[str]]) -> Evaluation:
     return Evaluation(name, len(runs_of), len(checked), checked, [kept[i] for i in checked])
 
 
-def runs_of_text(words: list[bytes]) -> list[tuple[bytes, ...]]:
+def runs_of_text(words: list[bytes]) -> list[bytes]:
+    """Words joined by spaces: as tuples they would take several times the memory, and CORE has millions."""
     if len(words) < N:
-        return [tuple(words)] if len(words) >= MIN_WORDS else []
-    return [tuple(words[i:i + N]) for i in range(len(words) - N + 1)]
+        return [b" ".join(words)] if len(words) >= MIN_WORDS else []
+    return [b" ".join(words[i:i + N]) for i in range(len(words) - N + 1)]
 
 
 def item_texts(task: Task, index: int) -> list[str]:
@@ -116,14 +117,15 @@ class Searcher:
 
     def __init__(self, evaluations: list[Evaluation]):
         self.evaluations, self.num_documents, self.num_bytes = evaluations, 0, 0
-        by_length: dict[int, list[tuple[bytes, ...]]] = {}
-        for run in {run for evaluation in evaluations for runs in evaluation.runs_of for run in runs}:
-            by_length.setdefault(len(run), []).append(run)
-        self.wanted = {n: RunTable(n, runs) for n, runs in by_length.items()}
-        self.owners: dict[tuple[bytes, ...], list[Evaluation]] = {}
+        self.owners: dict[bytes, tuple[Evaluation, ...]] = {}
         for evaluation in evaluations:
+            alone = (evaluation,)
             for run in {run for runs in evaluation.runs_of for run in runs}:
-                self.owners.setdefault(run, []).append(evaluation)
+                self.owners[run] = self.owners[run] + alone if run in self.owners else alone
+        by_length: dict[int, list[bytes]] = {}
+        for run in self.owners:
+            by_length.setdefault(run.count(b" ") + 1, []).append(run)
+        self.wanted = [RunTable(n, runs) for n, runs in by_length.items()]
 
     def search(self, documents: Iterable[str]):
         """Documents are hashed many at a time; a run that spans two of them is not one."""
@@ -144,10 +146,11 @@ class Searcher:
         self.num_documents += len(documents)
         self.num_bytes += sum(len(document.encode("utf-8", "replace")) for document in documents)
         found = set()
-        for n, table in self.wanted.items():
+        for table in self.wanted:
             for start in table.candidates(hashes):
-                run, number = tuple(words[start:start + n]), int(np.searchsorted(ends, start, side="right"))
-                if start + n <= ends[number] and run in self.owners:
+                end, number = start + table.n, int(np.searchsorted(ends, start, side="right"))
+                run = b" ".join(words[start:end])
+                if end <= ends[number] and run in self.owners:
                     found.add((number, run))
         for _, run in found:
             for evaluation in self.owners[run]:
@@ -157,10 +160,11 @@ class Searcher:
 class RunTable:
     """Which of many hashes are those of wanted runs: a bitmap first, then a sorted array."""
 
-    def __init__(self, n: int, runs: list[tuple[bytes, ...]]):
+    def __init__(self, n: int, runs: list[bytes]):
         self.n = n
-        words = word_hashes([word for run in runs for word in run])
-        self.hashes = np.unique(run_hashes(words, n)[::n]) if runs else np.zeros(0, np.uint64)
+        parts = [runs[start:start + 10_000] for start in range(0, len(runs), 10_000)]
+        words = (word_hashes([word for run in part for word in run.split()]) for part in parts)
+        self.hashes = np.unique(np.concatenate([run_hashes(hashes, n)[::n] for hashes in words]))
         self.bitmap = np.zeros(1 << FILTER_BITS, dtype=bool)
         self.bitmap[self.hashes >> np.uint64(64 - FILTER_BITS)] = True
 

@@ -71,7 +71,8 @@ def generate_answers(engine: Engine, task: Task, examples: list[Example], params
 
 
 def likely_answers(engine: Engine, task: Task, examples: list[Example]) -> list[Answer]:
-    return [Answer(verdict.text, [{"type": "text", "text": verdict.text}], verdict.score, None, False)
+    return [Answer(verdict.text, [{"type": "text", "text": verdict.text}], verdict.score,
+                   "the prompt did not fit and lost its beginning" if verdict.is_cut else None, False)
             for verdict in judge(engine, task.kind, examples)]
 
 

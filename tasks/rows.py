@@ -44,7 +44,7 @@ def load_rows(source: Source, split: str, data: str | None = None) -> Sequence[d
     there = {name: files for name in source.splits if (files := split_files(source, name, folder))}
     if not there:
         raise UserError(f"{source.name}: no files of it in {folder}; expected for instance "
-                        f"{source.folder or source.name}/{next(iter(source.splits))}.jsonl, or {', '.join(SUFFIXES)}")
+                        f"{source.folder or source.name}/{next(iter(source.splits))}.jsonl (or {', '.join(SUFFIXES[1:])})")
     return read_files(there[require_split(source.name, split, there)])
 
 
@@ -115,7 +115,7 @@ class RowsTask(Task):
         row = self.rows[index]
         try:
             return self.example(row)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{self.name} {self.split}, row {index + 1}: not a row of this data set "
                             f"({type(error).__name__}: {error}); got {repr(row)[:80]}") from None
 

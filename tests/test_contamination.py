@@ -54,13 +54,13 @@ def test_wording_that_all_items_share_is_left_out():
 
 
 def slow_search(items, documents):
-    """The same by sets of tuples: which items share a run with any document."""
+    """The same by sets: which items share a run with any document."""
     wanted = [{run for text in texts for run in runs_of_text(words_of(text))} for texts in items]
     seen = set()
     for document in documents:
         words = words_of(document)
         for n in range(MIN_WORDS, N + 1):
-            seen |= {tuple(words[i:i + n]) for i in range(len(words) - n + 1)}
+            seen |= {b" ".join(words[i:i + n]) for i in range(len(words) - n + 1)}
     return [bool(runs & seen) for runs in wanted]
 
 
