@@ -10,8 +10,9 @@ identification on one in eleven although four choices are given.
 
 Which examples an item is shown depends on the task and the item alone, not on what else is evaluated, so a subset's
 items have the prompts they have in the full set (llm-foundry draws from one generator in turn). Intervals: standard
-errors per task, and a bootstrap over items, which has no width where all answers are right or all wrong. Left out: the spread between training runs, which is larger (upstream's
-seven runs of one recipe: 0.2512 to 0.2677) and which no evaluation of one model can see.
+errors per task, and a bootstrap over items, which has no width where all answers are right or all wrong. Left out: the
+spread between training runs, which is larger (upstream's seven runs of one recipe: 0.2512 to 0.2677) and which no
+evaluation of one model can see.
 """
 
 import math

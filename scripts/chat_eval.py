@@ -64,7 +64,7 @@ def build_parser():
     parser.add_argument("--task-data", help="folder with the tasks' files (default: $NANOCHAT_TASK_DATA, else the hub)")
     parser.add_argument("--max-items", type=int, default=200, help="questions per skill or task (default 200)")
     parser.add_argument("--split", choices=TASK_SPLITS, default="test", help="test to report, val to choose (default test)")
-    parser.add_argument("--against", help="compare with this stage's chat_eval.json: mid, sft, or sft/<other tag>")
+    parser.add_argument("--against", help="compare with this stage, measured the same way: mid, sft, or sft/<other tag>")
     parser.add_argument("--batch-size", type=int, default=64, help="answers at once (default 64)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--dtype", help="float32, bfloat16 or float64 (default: bf16 where fast)")

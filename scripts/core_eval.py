@@ -13,9 +13,9 @@ import argparse
 import json
 import time
 
+from nanochat.checkpoint import load_model
 from nanochat.common import (UserError, base_dir, choose_dtype, command, compute_init, device_name, dtype_name,
                              get_dist_info, print0)
-from nanochat.checkpoint import load_model
 from nanochat.core_eval import CORE, core_metric, evaluate_core_task, load_core
 from nanochat.engine import Engine
 from nanochat.files import atomic_write, write_json

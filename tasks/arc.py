@@ -1,7 +1,8 @@
 """ARC: science questions of grades 3 to 9 with three to five choices (Clark et al. 2018, arXiv 1803.05457).
 
 Challenge holds those that word statistics and retrieval got wrong, Easy the others. Rows are read as the hub has them
-(choices with labels, an answerKey) and as OLMo's copy has them (a list of choices, a gold index).
+(choices with labels, an answerKey) and as OLMo's copy has them (a list of choices, a gold index). The official train and
+test splits share a few questions (7 of Easy, 6 of Challenge).
 """
 
 from nanochat.common import UserError

@@ -19,8 +19,8 @@ class HumanEval(RowsTask):
     def example(self, row: dict) -> Example:
         return Example({"messages": [{"role": "user", "content": f"{INSTRUCTION}\n\n{fenced(row['prompt'])}"}]},
                        answer=row["canonical_solution"],
-                       meta={"question": row["prompt"], "solution": fenced(row["prompt"] + row["canonical_solution"]), "id": row["task_id"],
-                             "test": row["test"], "entry_point": row["entry_point"]})
+                       meta={"question": row["prompt"], "solution": fenced(row["prompt"] + row["canonical_solution"]),
+                             "id": row["task_id"], "test": row["test"], "entry_point": row["entry_point"]})
 
     def grade(self, example: Example, text: str) -> float:
         prompt, entry_point = example.meta["question"], example.meta["entry_point"]

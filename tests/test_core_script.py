@@ -9,7 +9,8 @@ from nanochat.core_eval import CORE
 from nanochat.report import EVALS, Stage, scores_by_stage
 from scripts import core_eval
 
-ROWS = {"choice": [{"query": "Is it?", "choices": ["yes", "no"], "gold": 0}, {"query": "Was it?", "choices": ["a", "b"], "gold": 1}],
+ROWS = {"choice": [{"query": "Is it?", "choices": ["yes", "no"], "gold": 0},
+                   {"query": "Was it?", "choices": ["a", "b"], "gold": 1}],
         "schema": [{"context_options": ["It", "She"], "continuation": "rained.", "gold": 0}] * 2,
         "lm": [{"context": "One, two,", "continuation": "three", "category": "numbers"}] * 2}
 

@@ -326,7 +326,8 @@ def test_counting_aloud_ends_in_the_count():
 def test_spelling_is_graded_by_the_last_number_and_by_the_letters():
     bee, simple = (cls("train", words=["banana"]) for cls in (SpellingBee, SimpleSpelling))
     example = Example(answer=3, meta={"word": "banana"})
-    assert [bee.grade(example, t) for t in ("3", "b a n: 3 times", "3 or 4", "none", "", "٣", "9" * 5000)] == [1, 1, 0, 0, 0, 1, 0]
+    said = ("3", "b a n: 3 times", "3 or 4", "none", "", "\u0663", "9" * 5000)
+    assert [bee.grade(example, text) for text in said] == [1, 1, 0, 0, 0, 1, 0]
     good = ("b, a, n, a, n, a", "B-A-N-A-N-A", "The letters are: b a n a n a.")
     assert [simple.grade(example, t) for t in (*good, "banana", "b, a, n", "")] == [1, 1, 1, 0, 0, 0]
 
