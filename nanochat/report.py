@@ -1,7 +1,7 @@
 """The report card of a model: what its stages left on disk, gathered into the JSON that recipes and plots read.
 
-Read are the files of the finished stages (config.json, metrics.jsonl, result.json, base_eval.json, chat_eval.json),
-never printed text. A measurement of other weights than those a stage ended with is left out, and whatever a reader
+Read are the files of the finished stages (config.json, metrics.jsonl, result.json, and those of EVALS), never printed
+text. A measurement of other weights than those a stage ended with is left out, and whatever a reader
 could look for in vain gets a line that says so. report_page.py draws it. Left out: comparing models, and stages that
 are still running.
 """
@@ -22,7 +22,7 @@ from nanochat.run import FORMAT_VERSION, STAGES, read_metrics, runs_dir
 from nanochat.tokenizer import Tokenizer
 
 STAGE_NAMES = {"tokenizer": "Tokenizer", "base": "Base", "mid": "Midtraining", "sft": "SFT", "rl": "RL"}
-EVALS = ("base_eval", "chat_eval")
+EVALS = ("base_eval", "chat_eval", "core_eval", "task_eval", "contamination")  # scripts; each writes <name>.json
 # kept of the records
 STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward",
               "peak_rss_bytes", "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")
@@ -73,7 +73,9 @@ def gather(tag: str | None, created: str) -> Card:
         "model": model_facts(last.config["model"]), "machine": machine,
         "cost": guess_cost(total_sec, machine),
         "bits_per_byte": bits_per_byte(stages.get("base")), "stages": rows, "skills": skills_by_stage(stages),
-        "failures": failures_of_last(stages),
+        "failures": failures_of_last(stages), "tasks": scores_by_stage(stages),
+        "contamination": {name: stage.evals["contamination"]["findings"] for name, stage in stages.items()
+                          if "contamination" in stage.evals},
         "missing": missing_lines(tag, stages, tokenizer)}
     commands = [command_line("tok_train", tokenizer["argv"])] if tokenizer else []
     commands += [command_line(stage.record["script"], stage.config["argv"], stage.config["world"])
@@ -177,6 +179,20 @@ def skills_by_stage(stages: dict[str, Stage]) -> dict:
 def chat_evals(stages: dict[str, Stage]) -> dict[str, dict]:
     """What chat_eval found, by stage, in their order."""
     return {name: stage.evals["chat_eval"] for name, stage in stages.items() if "chat_eval" in stage.evals}
+
+
+def scores_by_stage(stages: dict[str, Stage]) -> dict:
+    """{"CORE" | "ChatCORE" | task: {stage: {value, ci95, n?}}}; the means only where every task was measured."""
+    rows: dict[str, dict] = {"CORE": {}, "ChatCORE": {}}
+    for name, stage in stages.items():
+        of_text, of_chat = stage.evals.get("core_eval", {}), stage.evals.get("task_eval", {})
+        for title, mean in (("CORE", of_text.get("core")), ("ChatCORE", of_chat.get("chatcore"))):
+            if mean:
+                rows[title][name] = {"value": mean["value"], "ci95": mean["ci95"]}
+        scores = {f"CORE {label}": score for label, score in of_text.get("tasks", {}).items()}
+        for task, score in (scores | of_chat.get("skills", {})).items():
+            rows.setdefault(task, {})[name] = {"value": score["accuracy"], "ci95": score["ci95"], "n": score["n"]}
+    return {title: by_stage for title, by_stage in rows.items() if by_stage}
 
 
 def failures_of_last(stages: dict[str, Stage]) -> dict | None:

@@ -32,6 +32,8 @@ def render(card: Card) -> str:
             section("What it can do", *skills(report["skills"])),
             section("What each stage changed", *changes(report["skills"])),
             section("Where it goes wrong", *failures(report["failures"])),
+            section("Evaluations", *evaluations(report["tasks"])),
+            section("What of them stood in the training text", *contamination(report["contamination"])),
             section("Answers, right and wrong", *answers(stages)),
             section("How it learned", *learning(report, stages)),
             section("What the base model writes by itself", *writings(stages)),
@@ -210,6 +212,43 @@ def failures(found: dict | None) -> list[Html]:
     return [el("p", f"The commonest of {num_wrong} wrong answers after {name}, by kind of question and by how they are "
                     "wrong, with one example of each.", class_="fine"),
             el("div", table("skill and kind", ["manner", "wrong"], shown), class_="failures")]
+
+
+def evaluations(scores: dict) -> list[Html]:
+    """CORE, ChatCORE and their tasks, a row each."""
+    stages = measured_stages(scores)
+    if not stages:
+        return []
+    rows = [el("tr", el("th", title, scope="row"), [mean_cell(by_stage.get(stage)) for stage in stages],
+               el("td", max(score.get("n", 0) for score in by_stage.values()) or "")) for title, by_stage in scores.items()]
+    heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
+    return [el("p", "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser; single tasks are shares of right "
+                    "answers. Small figures are 95% intervals over items; two training runs differ by more.", class_="fine"),
+            table("evaluation", heads, rows)]
+
+
+def mean_cell(score: dict | None) -> Html:
+    """As score_cell, but a mean that is centred, which may be negative, is no percentage."""
+    if score is None or "n" in score:
+        return score_cell(score and {"accuracy": score["value"], "ci95": score["ci95"]})
+    low, high = score["ci95"]
+    return el("td", f"{score['value']:.4f}", el("small", f"{low:.3f} to {high:.3f}"))
+
+
+def contamination(found: dict[str, dict]) -> list[Html]:
+    """One row for each evaluation that has any, and what was looked at."""
+    parts = []
+    for stage, findings in found.items():
+        evaluations = findings["evaluations"]
+        hit = {name: record for name, record in evaluations.items() if record["hit"]}
+        parts.append(el("p", f"{STAGE_NAMES[stage]}: {len(hit)} of {len(evaluations)} evaluations share {findings['n']} words "
+                             f"in a row with its {format_bytes(findings['text_bytes'])} of training text.", class_="fine"))
+        rows = [el("tr", el("th", name, el("small", record["shown"][0]["words"]), scope="row"),
+                   el("td", f"{record['hit']} of {record['checked']}"), el("td", record["mostly"]))
+                for name, record in hit.items()]
+        if rows:
+            parts.append(el("div", table("evaluation", ["items", "mostly"], rows), class_="failures"))
+    return parts
 
 
 def meter(row: dict) -> Html:

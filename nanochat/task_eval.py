@@ -1,9 +1,9 @@
 """How a task is evaluated: which items, how they are asked and graded, and how sure the result is.
 
-All prompts go to the engine in one call, which keeps its rows full. A grader that raises or returns no number in
-[0, 1] gives its item 0 and is counted. Wrong answers are sorted by what was asked (`kind_of`) and by how they are
-wrong (`manner_of`). Left out: kinds of task other than "generate", and graders that hang, which would need a process of
-their own; ours are string functions.
+All prompts to be answered go to the engine in one call, which keeps its rows full; choices and continuations are judged
+by likelihood.py. A grader that raises or returns no number in [0, 1] gives its item 0 and is counted. Wrong answers are
+sorted by what was asked (`kind_of`) and by how they are wrong (`manner_of`). Left out: graders that hang, which would
+need a process of their own; ours are string functions, and code is run by sandbox.py, which has a time limit.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from nanochat.conversation import render_prompt, visible_text
 from nanochat.engine import Completion, Engine, SamplingParams
+from nanochat.likelihood import judge
 from nanochat.task import Example, Task
 
 
@@ -31,26 +32,53 @@ class TaskResult:
     num_failed_grades: int        # of the zeros in it, how many are the grader's fault
 
 
-def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, seed: int = 0, max_tokens: int = 256,
-                  temperature: float = 0.0) -> TaskResult:
+def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, seed: int = 0,
+                  max_tokens: int | None = None, temperature: float = 0.0) -> TaskResult:
     """Ask `max_items` items, or all, and grade the answers. The same items for the same seed; a larger max_items asks
-    the same and more."""
-    assert task.kind == "generate", f"{task.name} is of kind {task.kind!r}; only 'generate' is evaluated yet"
+    the same and more. max_tokens (None: the task's own) and temperature are for generated answers."""
     indices = choose_items(len(task), max_items, seed)
     examples = [task[i] for i in indices]
-    prompts = [render_prompt(engine.tokenizer, example.conversation) for example in examples]
-    params = SamplingParams(max_tokens=max_tokens, temperature=temperature, seed=seed)
-    completions = [group[0] for group in engine.generate(prompts, params)]
-    grades = [grade(task, example, completion) for example, completion in zip(examples, completions)]
-    records = [{"index": i, "question": question_text(example), "kind": kind_of(example), "expected": example.answer,
-                "answer": completion.text, "parts": completion.parts, "score": g.score,
-                "manner": manner_of(example, completion.text) if g.score < 1 else None,
-                "error": completion.error or g.failure}
-               for i, example, completion, g in zip(indices, examples, completions, grades)]
-    total, n = sum(g.score for g in grades), len(grades)
+    if task.kind == "generate":
+        params = SamplingParams(max_tokens=max_tokens or task.max_tokens, temperature=temperature, seed=seed)
+        answers = generate_answers(engine, task, examples, params)
+    else:
+        answers = likely_answers(engine, task, examples)
+    records = [{"index": i, "question": question_text(example), "kind": kind_of(example),
+                "expected": expected_answer(task, example), "answer": answer.text, "parts": answer.parts,
+                "score": answer.score, "manner": manner_of(example, answer.text) if answer.score < 1 else None,
+                "error": answer.error}
+               for i, example, answer in zip(indices, examples, answers)]
+    total, n = sum(answer.score for answer in answers), len(answers)
     return TaskResult(name=task.name, accuracy=total / n if n else 0.0, n=n, ci95=wilson_interval(total, n),
                       records=records, items_sha256=sha256_of_items(examples),
-                      num_failed_grades=sum(g.failure is not None for g in grades))
+                      num_failed_grades=sum(answer.is_ungraded for answer in answers))
+
+
+class Answer(NamedTuple):
+    text: str
+    parts: list[dict]
+    score: float
+    error: str | None
+    is_ungraded: bool  # the grader failed
+
+
+def generate_answers(engine: Engine, task: Task, examples: list[Example], params: SamplingParams) -> list[Answer]:
+    prompts = [render_prompt(engine.tokenizer, example.conversation) for example in examples]
+    completions = [group[0] for group in engine.generate(prompts, params)]
+    grades = [grade(task, example, completion) for example, completion in zip(examples, completions)]
+    return [Answer(c.text, c.parts, g.score, c.error or g.failure, g.failure is not None)
+            for c, g in zip(completions, grades)]
+
+
+def likely_answers(engine: Engine, task: Task, examples: list[Example]) -> list[Answer]:
+    return [Answer(verdict.text, [{"type": "text", "text": verdict.text}], verdict.score,
+                   "the prompt did not fit and lost its beginning" if verdict.is_cut else None, False)
+            for verdict in judge(engine, task.kind, examples)]
+
+
+def expected_answer(task: Task, example: Example):
+    """What a right answer is, as a reader wants it: of choices the text, not the index."""
+    return example.choices[example.answer] if task.kind in ("choice", "schema") else example.answer
 
 
 def choose_items(num_items: int, max_items: int | None, seed: int) -> list[int]:
@@ -64,6 +92,8 @@ def choose_items(num_items: int, max_items: int | None, seed: int) -> list[int]:
 
 def question_text(example: Example) -> str:
     """What was asked; of several turns all, each with its role."""
+    if example.conversation is None:
+        return example.meta["continuation"] if example.context is None else example.context
     messages = example.conversation["messages"]
     if Counter(message["role"] for message in messages) == {"user": 1}:
         return messages[0]["content"]
@@ -71,7 +101,9 @@ def question_text(example: Example) -> str:
 
 
 def sha256_of_items(examples: list[Example]) -> str:
-    asked = [[example.conversation["messages"], example.answer] for example in examples]
+    """Of items in conversations: the messages and the answer; the choices are in the messages."""
+    asked = [[example.conversation["messages"], example.answer] if example.conversation else
+             [example.meta.get("preamble"), example.context, example.choices, example.answer] for example in examples]
     return hashlib.sha256(json.dumps(asked, default=str).encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ from test_gpt import tiny_gpt
 
 from nanochat.dataloader import MemoryDocuments
 from nanochat.loss_eval import evaluate_bpb, first_tokens
+from nanochat.tokenizer import Tokenizer
 
 TOKEN_BYTES = np.array([0] + [1 + i % 5 for i in range(49)], dtype=np.int32)  # id 0 is bos
 
@@ -42,3 +43,19 @@ def test_max_tokens_limits_what_is_read():
     docs = MemoryDocuments([[0, 1, 2], [0, 3, 4], [0, 5, 6]])
     assert first_tokens(docs, 4).tolist() == [0, 1, 2, 0]
     assert first_tokens(docs, 100).tolist() == [0, 1, 2, 0, 3, 4, 0, 5, 6]
+
+
+def test_tokens_that_are_not_utf8_count_the_bytes_they_stand_for():
+    """Two tokenizers that cut characters in two, one text: the bytes that are counted are the text's own (upstream
+    #693 decoded each token, and half a character as U+FFFD had 3), and a uniform model's bpb follows from them."""
+    text = "\u00e9\u00e8 \u4f60\u597d \U0001f600 na\u00efve \x00 " * 7
+    for tok in (Tokenizer.train(["a"], 265), Tokenizer.train([text] * 9, 272)):
+        ids = tok.encode(text)
+        num_broken = sum("\ufffd" in tok.decode([i]) for i in ids)
+        assert num_broken > 10 and tok.decode(ids) == text
+        assert tok.token_bytes()[ids].sum() == len(text.encode())
+        model = tiny_gpt(vocab_size=tok.vocab_size)
+        model.lm_head.weight.data.zero_()
+        bpb = evaluate_bpb(model, MemoryDocuments([[tok.bos_id, *ids]]), tok.token_bytes(), sequence_len=16,
+                           device_batch_size=4, max_tokens=10 ** 6)
+        assert bpb == pytest.approx(len(ids) * math.log2(tok.vocab_size) / len(text.encode()))

@@ -153,7 +153,40 @@ def test_every_figure_of_a_whole_run_is_in_the_report():
                    "base": of["base"] | {"val_bpb": 1.6}, "mid": of["mid"], "sft": of["sft"] | {"val_loss": 2.25},
                    "rl": of["rl"] | {"mean_reward": 0.5}},
         "skills": {"facts": {"mid": score, "sft": score, "rl": score}},
-        "failures": None, "missing": []}
+        "failures": None, "tasks": {}, "contamination": {}, "missing": []}
+
+
+def add_evaluations(stage, **more):
+    score = {"accuracy": 0.5, "ci95": [0.25, 0.75], "n": 40, "stderr": 0.1, "centred": 0.3, "num_cut": 0}
+    mean = {"value": 0.1234, "stderr": 0.01, "ci95": [-0.011, 0.145]}
+    of = {"weights_sha256": f"{stage}-weights"} | more
+    write(runs_dir(stage) / "d2" / "core_eval.json", of | {"core": mean, "tasks": {"copa": score}})
+    write(runs_dir(stage) / "d2" / "task_eval.json", of | {"chatcore": None, "skills": {"gsm8k": score}})
+    shown = [{"item": 3, "share": 1.0, "documents": 2, "words": "to be or not <to> be"}]
+    write(runs_dir(stage) / "d2" / "contamination.json", of | {"findings": {
+        "n": 13, "text_bytes": 2_000_000, "evaluations": {
+            "gsm8k": {"hit": 5, "checked": 9, "mostly": 1, "shown": shown}, "mmlu": {"hit": 0, "checked": 9, "mostly": 0}}}})
+
+
+def test_evaluations_and_contamination_are_on_the_card():
+    add_everything()
+    add_evaluations("sft")
+    card = gather(None, NOW)
+    row = {"sft": {"value": 0.5, "ci95": [0.25, 0.75], "n": 40}}
+    assert card.report["tasks"] == {"CORE": {"sft": {"value": 0.1234, "ci95": [-0.011, 0.145]}}, "CORE copa": row, "gsm8k": row}
+    text = Page(render(card)).text
+    for said in ("0.1234", "-0.011 to 0.145", "CORE copa", "25–75", "SFT: 1 of 2 evaluations share 13 words", "5 of 9",
+                 "to be or not <to> be"):
+        assert said in text, said
+    assert "ChatCORE" not in card.report["tasks"]
+
+
+def test_evaluations_of_other_weights_are_left_out_with_a_line():
+    add_everything()
+    add_evaluations("sft", weights_sha256="before")
+    card = gather(None, NOW)
+    assert card.report["tasks"] == {} == card.report["contamination"]
+    assert "python -m scripts.core_eval --source sft" in " ".join(card.report["missing"])
 
 
 def test_the_script_writes_both_files_and_prints_its_record_last(empty_base_dir, capsys):

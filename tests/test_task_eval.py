@@ -1,6 +1,8 @@
+import itertools
 import json
 
 import pytest
+from rigged_engine import Rigged
 
 from nanochat.checkpoint import model_json, save_step
 from nanochat.conversation import visible_text
@@ -12,6 +14,7 @@ from nanochat.task_eval import (choose_items, count_failures, evaluate_task, in_
                                 safe_grade, wilson_interval)
 from nanochat.tokenizer import Tokenizer
 from scripts import chat_eval
+from tasks.spelling import SpellingBee
 
 
 class Sums(Task):
@@ -141,11 +144,33 @@ def test_rows_in_turn_come_from_every_group():
     assert [f"{row['k']}{row['i']}" for row in in_turn(rows, "k", 8)] == "a0 b0 c0 a1 c1 a2 a3 a4".split()
 
 
-def test_only_generated_answers_are_evaluated_yet(tok):
+class Letters(Sums):
+    """Which letter is number i, A or B?"""
+    name, kind = "letters", "choice"
+
+    def __getitem__(self, i):
+        messages = [{"role": "user", "content": f"{i}\nA) x\nB) y"}]
+        return Example({"messages": messages}, choices=("A", "B"), answer=i % 2, meta={"kind": f"third {i % 3}"})
+
+
+def test_choices_are_evaluated_by_likelihood_with_the_same_records():
+    engine = Rigged(lambda prefix, continuation: -1.0 if continuation == "A" else -2.0)
+    result = evaluate_task(engine, Letters())
+    assert (result.accuracy, result.n, result.ci95) == (0.5, 10, wilson_interval(5, 10))
+    assert result.records[1] == {"index": 1, "question": "1\nA) x\nB) y", "kind": "third 1", "expected": "B",
+                                 "answer": "A", "parts": [{"type": "text", "text": "A"}], "score": 0.0,
+                                 "manner": "other", "error": None}
+    assert engine.score_calls == [20] and [row["kind"] for row in count_failures(result.records)] == [
+        "third 1", "third 0", "third 2"]
+
+
+def test_room_for_an_answer_is_the_tasks_own(tok):
     task = Sums()
-    task.kind = "choice"
-    with pytest.raises(AssertionError, match="choice"):
-        evaluate_task(Calculator(tok), task)
+    task.max_tokens = 99
+    engine = Calculator(tok)
+    evaluate_task(engine, task)
+    evaluate_task(engine, task, max_tokens=5)
+    assert [params.max_tokens for _, params in engine.calls] == [99, 5]
 
 
 def test_a_question_over_several_turns_is_shown_whole():
@@ -300,3 +325,106 @@ def test_chat_eval_says_in_one_line_what_is_wrong(saved_model, capsys, flags, sa
     out, err = capsys.readouterr()
     assert exit.value.code == 2 and out == "" and said in err.splitlines()[-1]
     assert err.count("\n") == 1
+
+
+# -----------------------------------------------------------------------------
+# chat_eval --tasks
+
+QUESTIONS = {"arc/ARC-Easy": {"question": "Up?", "choices": ["x", "y", "z", "w"], "gold": 1},
+             "arc/ARC-Challenge": {"question": "Down?", "choices": ["x", "y", "z", "w"], "gold": 2},
+             "mmlu/mmlu": {"question": "Law?", "choices": ["x", "y", "z", "w"], "answer": 3, "subject": "law"},
+             "gsm8k/gsm8k": {"question": "1+1?", "answer": "1+1 = <<1+1=2>>2\n#### 2"},
+             "humaneval/humaneval": {"task_id": "t/0", "prompt": "def f():\n", "canonical_solution": "    return 1",
+                                     "entry_point": "f", "test": "def check(f): assert f() == 1"}}
+
+
+@pytest.fixture
+def task_data(tmp_path):
+    for name, row in QUESTIONS.items():
+        path = tmp_path / "tasks" / f"{name}-test.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((json.dumps(row) + "\n") * 4)
+    (tmp_path / "tasks" / "words").mkdir()
+    (tmp_path / "tasks" / "words" / "list.txt").write_text("\n".join(f"w{chr(97 + i)}{chr(97 + j)}" for i in range(26)
+                                                                       for j in range(26)))
+    return tmp_path / "tasks"
+
+
+@pytest.fixture
+def all_right(task_data, monkeypatch):
+    """A model that knows everything, of GSM8K half; and a sandbox that believes it."""
+    letters, sums = {"Up?": "B", "Down?": "C", "Law?": "D"}, itertools.cycle(("#### 2", "#### 3"))
+    bee = SpellingBee("test", str(task_data))
+    counts = {bee[i].conversation["messages"][0]["content"]: str(bee[i].answer) for i in range(len(bee))}
+
+    def knows(prefix, continuation):
+        return 0 if any(question in prefix and continuation == letter for question, letter in letters.items()) else -1
+
+    def says(prompt):
+        question = prompt.removeprefix("<|bos|><|user_start|>").removesuffix("<|user_end|><|assistant_start|>")
+        return next(sums) if "1+1?" in question else counts.get(question, "```\ndef f(): return 1\n```")
+    engine = Rigged(knows, says)
+    monkeypatch.setattr(chat_eval, "load_chat_engine", lambda *_, **__: (engine, engine.tokenizer, {}))
+    monkeypatch.setattr("tasks.humaneval.passes", lambda program, tests: "return 1" in program)
+
+
+def run_tasks(*flags):
+    return chat_eval.main(chat_eval.build_parser().parse_args(
+        ["--device-type", "cpu", "--dtype", "float32", "--max-items", "4", *flags]))
+
+
+def test_chatcore_is_the_mean_of_six_centred_tasks(saved_model, task_data, all_right, monkeypatch, capsys):
+    monkeypatch.setenv("NANOCHAT_TASK_DATA", str(task_data))
+    record = run_tasks("--tasks", "chatcore")
+    accuracies = {name: score["accuracy"] for name, score in record["skills"].items()}
+    assert accuracies == {"arc_easy": 1, "arc_challenge": 1, "mmlu": 1, "gsm8k": 0.5, "humaneval": 1, "spelling_bee": 1}
+    assert record["chatcore"]["value"] == pytest.approx((1 + 1 + 1 + 0.5 + 1 + 1) / 6)
+    assert record["chatcore"]["stderr"] == pytest.approx((0.25 / 4) ** 0.5 / 6) and record["missing"] == {}
+    assert "ChatCORE 0.9167" in capsys.readouterr().err
+    result = json.loads((saved_model / "task_eval.json").read_text())
+    assert result["skills"]["mmlu"]["ci95"] == list(wilson_interval(4, 4)) and not (saved_model / "chat_eval.json").exists()
+    monkeypatch.setattr(chat_eval, "evaluate_task", lambda *a, **kw: pytest.fail("measured again"))
+    assert run_tasks("--tasks", "chatcore")["chatcore"]["value"] == record["chatcore"]["value"]
+
+
+@pytest.mark.parametrize("missing, reason", [("mmlu", "no files of it"), ("humaneval", "grader failed on every answer")])
+def test_where_a_task_is_missing_it_is_named_and_there_is_no_mean(saved_model, task_data, all_right, monkeypatch, capsys,
+                                                                  missing, reason):
+    def refuse(program, tests):
+        raise OSError("no isolation here")
+    if missing == "mmlu":
+        (task_data / "mmlu" / "mmlu-test.jsonl").unlink()
+    else:
+        monkeypatch.setattr("tasks.humaneval.passes", refuse)
+    monkeypatch.setenv("NANOCHAT_TASK_DATA", str(task_data))
+    record = run_tasks("--tasks", "chatcore")
+    err = capsys.readouterr().err
+    assert record["chatcore"] is None and list(record["missing"]) == [missing] and reason in record["missing"][missing]
+    assert f"no ChatCORE, {missing} is missing" in err and "standard error" not in err
+
+
+def test_single_tasks_are_measured_with_intervals_and_compared(saved_model, tok, task_data, capsys):
+    save_weights(tok, "rl", "tiny", 1)
+    for source in ("sft", "rl"):
+        record = run_tasks("--source", source, "--tasks", "arc_easy,gsm8k", "--task-data", str(task_data),
+                           *(["--against", "sft"] if source == "rl" else []))
+    assert list(record["skills"]) == ["arc_easy", "gsm8k"] and "chatcore" not in record
+    assert set(record["comparisons"]) == {"arc_easy", "gsm8k"} and record["skills"]["gsm8k"]["n"] == 4
+
+
+@pytest.mark.parametrize("flags, said", [
+    (["--tasks", "nope"], "--tasks nope: choose from chatcore, arc_easy"), (["--tasks", "mbpp"], "mbpp: no files of it"),
+    (["--tasks", ""], "choose from"), (["--tasks", "arc_easy", "--split", "val"], "no split 'validation'; there is test"),
+    (["--tasks", "gsm8k", "--skills", "facts"], "one at a time"), (["--tasks", "chatcore,mmlu"], "--tasks chatcore: choose"),
+    (["--tasks", "gsm8k", "--against", "rl"], "rl")])
+def test_chat_eval_of_tasks_says_in_one_line_what_is_wrong(saved_model, task_data, capsys, flags, said):
+    with pytest.raises(SystemExit) as stop:
+        run_tasks("--task-data", str(task_data), *flags)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == "" and said in err.splitlines()[-1] and err.count("\n") == 1
+
+
+def test_task_data_without_tasks_takes_no_effect_and_is_refused(saved_model, task_data, capsys):
+    with pytest.raises(SystemExit):
+        run_tasks("--task-data", str(task_data))
+    assert "--task-data" in capsys.readouterr().err
