@@ -9,9 +9,9 @@ makes one update. See policy.py for the objective.
 
 import argparse
 
-from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
-from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
-                             get_dist_info, has_fast_bf16, print0)
+from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, resume
+from nanochat.common import (UserError, all_reduce_sum, any_rank, choose_dtype, command, compute_init, device_name,
+                             dtype_name, get_dist_info, has_fast_bf16, print0)
 from nanochat.conversation import render_prompt
 from nanochat.dataloader import shuffled_order
 from nanochat.engine import Engine, SamplingParams
@@ -19,6 +19,7 @@ from nanochat.files import require_free_space
 from nanochat.packing import collate, pack_greedily
 from nanochat.policy import policy_sequences
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
+from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
@@ -107,6 +108,8 @@ def main(args):
     require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
     optimizer = build_optimizer(model, **rates, muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
+    stop = StopSignal()
     start_step = state["step"]
     engine = Engine(model, tokenizer, max_rows=128)
     meter = Meter(last, state["meter"])
@@ -118,9 +121,12 @@ def main(args):
     # The loop: save, evaluate, sample answers, grade, step
     accuracy = None
     for step in range(start_step, last + 1):
-        if step > start_step and is_due(step, args.save_every, last):
-            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
-                              state={"meter": meter.state(), "reward_sum": reward_sum})
+        # once in a while, and when told to stop: save, before anything that could fail
+        stopping = any_rank(stop.signum is not None, device=device)
+        if step > start_step and (stopping or is_due(step, args.save_every, last)):
+            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum})
+        if stopping:
+            saver.stop(step, stop.signum)
         engine.load_weights(model)  # the policy of this step
         # once in a while: greedy accuracy on validation questions (the same on every rank)
         if step == 0 or is_due(step, args.eval_every, last):
@@ -159,7 +165,7 @@ def main(args):
 
     return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(),
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
-                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(),
+                      **saver.record(), peak_rss_bytes=peak_rss_bytes(),
                       mean_reward=reward_sum / last, accuracy=accuracy)
 
 

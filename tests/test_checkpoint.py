@@ -6,12 +6,12 @@ import pytest
 import torch
 from test_gpt import tiny_gpt
 
-from nanochat.checkpoint import (find_step, list_steps, load_model, newest_step, resume, save_step, step_problem,
-                                 weights_sha256)
+from nanochat.checkpoint import find_step, list_steps, load_model, newest_step, resume, step_problem, weights_sha256
 from nanochat.common import UserError
 from nanochat.files import write_json
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import Run, read_metrics
+from nanochat.saver import save_step
 from nanochat.tokenizer import Tokenizer
 from nanochat.train_loop import build_optimizer
 
