@@ -90,11 +90,6 @@ def all_reduce_sum(*values: float, device: torch.device) -> list[float]:
     return total.tolist()
 
 
-def any_rank(is_so: bool, *, device: torch.device) -> bool:
-    """What every rank must do alike, as soon as one has a reason to."""
-    return all_reduce_sum(float(is_so), device=device)[0] > 0
-
-
 def barrier():
     if get_dist_info().world > 1:
         dist.barrier()

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch.distributed as dist
 from safetensors import SafetensorError
 
-from nanochat.checkpoint import commit_step, remove_step, step_paths, step_problem, weights_sha256, write_step
+from nanochat.checkpoint import (commit_step, remove_step, resume, step_paths, step_problem, weights_sha256,
+                                 write_step)
 from nanochat.common import SAVE_THREAD, RunFailed, get_dist_info, print0
 from nanochat.run import Run
 
@@ -27,7 +28,8 @@ from nanochat.run import Run
 class Saver:
     """Made, and used, by all ranks alike. `saved` is the newest committed step, or None."""
 
-    def __init__(self, run: Run, *, model, optimizer, tokenizer, saved: Path | None = None, keep_last: int | None = None):
+    def __init__(self, run: Run, *, model, optimizer, tokenizer, saved: Path | None = None,
+                 keep_last: int | None = None):
         self.run, self.model, self.optimizer, self.tokenizer = run, model, optimizer, tokenizer
         self.saved, self.keep_last = saved, keep_last
         self.rank, _, world = get_dist_info()
@@ -60,6 +62,16 @@ class Saver:
         if self.error:
             raise self.error
 
+    def roll_back(self) -> dict:
+        """Weights, moments and metrics of the newest step again. Returns its state."""
+        self.wait()
+        saved, state = resume(self.run, self.model, self.optimizer, is_asked=True)
+        if saved is None:
+            raise RunFailed("bad steps in a row, and no checkpoint to go back to; start again with --save-every, "
+                            "or with lower rates")
+        self.saved = saved
+        return state
+
     def finish(self) -> Path | None:
         """After the last save: the step that holds it."""
         start = time.perf_counter()
@@ -74,8 +86,8 @@ class Saver:
         """End the process as a signal asks: with what it was asked for, once the last save is safe."""
         signum = signum or signal.SIGTERM  # another rank was told
         path = self.finish()
-        where = f"after step {step}, saved in {path}" if path else "before the first step"
-        print0(f"stopped by {signal.Signals(signum).name} {where}; the same command with --resume auto goes on from there")
+        print0(f"stopped by {signal.Signals(signum).name} after step {step}, saved in {path}; "
+               "the same command with --resume auto goes on from there")
         raise SystemExit(128 + signum)
 
     def record(self) -> dict:

@@ -27,7 +27,8 @@ def build_saver(tokenizer, steps=(5,), **how):
 def test_what_changes_after_save_returns_is_not_in_the_step(tokenizer, monkeypatch):
     saver = build_saver(tokenizer)
     may_write, write_step = threading.Event(), saver_module.write_step
-    monkeypatch.setattr(saver_module, "write_step", lambda *args, **how: may_write.wait(10) and write_step(*args, **how))
+    monkeypatch.setattr(saver_module, "write_step",
+                        lambda *args, **how: may_write.wait(10) and write_step(*args, **how))
     before = saver.model.wte.weight.detach().clone()
     saver.save(6, {"loader": 1})
     saver.model.wte.weight.data += 1
@@ -109,7 +110,7 @@ def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_to_the_same_end(ho
     flags = f"{BASE} {text_flags()} --eval-every 4"
     straight, expected = train(base_train, flags), curve("base", "d2")
     with monkeypatch.context() as patch:
-        patch.setattr(base_train, "print_step", lambda meter, metrics: metrics["step"] == 4 and signal.raise_signal(signum))
+        patch.setattr(base_train, "print_step", lambda _, metrics: metrics["step"] == 3 and signal.raise_signal(signum))
         with pytest.raises(SystemExit) as exit_info:
             train(base_train, f"{flags} --overwrite")
     assert exit_info.value.code == code
