@@ -17,15 +17,13 @@ No pickle anywhere: safetensors and JSON.
 import os
 import re
 import shutil
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 
-from nanochat.common import UserError, barrier, get_dist_info, print0
+from nanochat.common import UserError, get_dist_info, print0
 from nanochat.files import fsync_dir, read_json, sha256_file, write_json
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import FORMAT_VERSION, STAGES, Run, runs_dir
@@ -34,35 +32,21 @@ from nanochat.tokenizer import Tokenizer
 CHAT_STAGES = ("rl", "sft", "mid")  # the best to talk to first
 
 
-def save_step(run: Run, step: int, *, model: GPT, optimizer, tokenizer: Tokenizer, state: dict) -> Path:
-    """Called by all ranks. Returns the committed folder."""
+def write_step(temp: Path, moments: dict, weights: dict | None, state: dict, *, run: Run, tokenizer: Tokenizer):
+    """This rank's files of a step: its moments; on rank 0, which has weights, everything else but the manifest."""
     from safetensors.torch import save_file
     info = get_dist_info()
-    final = run.dir / f"step_{step:08d}"
-    temp = run.dir / f"{final.name}.tmp-{_launch_id()}"
     temp.mkdir(parents=True, exist_ok=True)
-    save_file(optimizer.state_tensors(), temp / f"optim-{info.rank}-of-{info.world}.safetensors")
-    if info.rank == 0:
-        save_file({name: p.detach().contiguous() for name, p in model.named_parameters()}, temp / "model.safetensors")
-        write_json(temp / "state.json", {"step": step, "num_updates": optimizer.num_updates, **state})
+    save_file(moments, temp / f"optim-{info.rank}-of-{info.world}.safetensors")
+    if weights is not None:
+        save_file(weights, temp / "model.safetensors")
+        write_json(temp / "state.json", state)
         shutil.copy(run.dir / "config.json", temp / "config.json")
         tokenizer.save(temp / "tokenizer.json")
-    barrier()
-    if info.rank == 0:
-        _commit(temp, final)
-    barrier()
-    return final
 
 
-def _launch_id() -> str:
-    """One random name for all ranks, so that two launches never write into the same folder."""
-    name = [uuid.uuid4().hex[:8]]
-    if get_dist_info().world > 1:
-        dist.broadcast_object_list(name)
-    return name[0]
-
-
-def _commit(temp: Path, final: Path):
+def commit_step(temp: Path, final: Path):
+    """By rank 0, when all ranks have written."""
     files = {}
     for path in sorted(temp.iterdir()):
         with open(path, "rb+") as f:
@@ -70,9 +54,17 @@ def _commit(temp: Path, final: Path):
         files[path.name] = [path.stat().st_size, sha256_file(path)]
     write_json(temp / "manifest.json", {"format_version": FORMAT_VERSION, "files": files,
                                         "weights_sha256": files["model.safetensors"][1]})
-    shutil.rmtree(final, ignore_errors=True)  # the same step saved by an earlier, resumed life of this run
+    if final.exists():
+        remove_step(final)  # the same step saved by an earlier, resumed life of this run
     temp.rename(final)
     fsync_dir(final.parent)
+
+
+def remove_step(path: Path):
+    """Renamed first: half a step must not look like one."""
+    doomed = path.with_name(f"{path.name}.tmp-removed")
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 # -----------------------------------------------------------------------------
@@ -81,14 +73,18 @@ def _commit(temp: Path, final: Path):
 def list_steps(run_dir: Path) -> list[Path]:
     """Valid step folders, oldest first. Bad ones are named on stderr and left out; temporary ones are ignored."""
     steps = []
-    for path in sorted(run_dir.glob("step_*")):
-        if re.fullmatch(r"step_\d{8}", path.name):
-            problem = step_problem(path)
-            if problem:
-                print0(f"skipping {path}: {problem}")
-            else:
-                steps.append(path)
+    for path in step_paths(run_dir):
+        problem = step_problem(path)
+        if problem:
+            print0(f"skipping {path}: {problem}")
+        else:
+            steps.append(path)
     return steps
+
+
+def step_paths(run_dir: Path) -> list[Path]:
+    """Whatever is named like a step, oldest first."""
+    return sorted(path for path in run_dir.glob("step_*") if re.fullmatch(r"step_\d{8}", path.name))
 
 
 def step_problem(step_dir: Path, *, with_hashes: bool = False) -> str | None:

@@ -10,9 +10,11 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 DEVICE_TYPES = ("cuda", "mps", "cpu")
+SAVE_THREAD = "save"  # the name of the thread that writes a checkpoint (saver.py)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -27,20 +30,30 @@ class UserError(ValueError):
     """Something the person at the keyboard can fix: what came in, what is accepted, what to do next."""
 
 
+class RunFailed(RuntimeError):
+    """A run that cannot go on through no mistake in its command: what was seen, where it stands, what to do next."""
+
+
 def command(main):
-    """Wrap a script's `main(args) -> dict | None`: print the record, turn UserError into exit code 2.
+    """Wrap a script's `main(args) -> dict | None`: print the record, turn UserError into exit code 2, RunFailed into 1.
 
     The record is the last line of stdout, printed by rank 0. Progress belongs on stderr (`print0`).
     """
     @functools.wraps(main)
     def run(args):
+        handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
         try:
             record = main(args)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
+        except RunFailed as error:
+            print0(f"failed: {error}")
+            raise SystemExit(1) from None
         finally:
             compute_cleanup()
+            for signum, handler in handlers.items():  # training stages take both (saver.py)
+                signal.signal(signum, handler)
         if record is not None and get_dist_info().rank == 0:
             print(json.dumps(record), flush=True)
         return record
@@ -114,6 +127,10 @@ def keep_freed_memory():
 
 
 def compute_cleanup():
+    """Also after an error: a save in progress ends first, it needs its process group."""
+    for thread in threading.enumerate():
+        if thread.name == SAVE_THREAD:
+            thread.join()
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 

@@ -50,7 +50,8 @@ def orthogonalize(matrices, dtype: torch.dtype):
 
 
 class MuonAdamW:
-    """`step` consumes p.grad of every parameter. Gradients may be sums: grad_scale turns them into means.
+    """`reduce_gradients`, then `step`, consume p.grad of every parameter. Gradients may be sums: grad_scale turns them
+    into means.
 
     muon_dtype is what the orthogonalisation runs in: bf16 where it is fast, else the weights' own.
     """
@@ -62,53 +63,63 @@ class MuonAdamW:
         self.muon_dtype = muon_dtype
         self.params = {name: p for group in groups for name, p in group.params.items()}
         self.owner = assign_owners(self.params, world)
-        self.num_updates = 0
+        device = next(iter(self.params.values())).device
+        self.updates = torch.zeros((), device=device)  # made so far; torch's kernel wants fp32, exact to 2^24
         self.state = {name: {key: torch.zeros_like(p) for key in _state_keys(group.kind)}
                       for group in groups for name, p in group.params.items() if self.owner[name] == rank}
 
     @torch.no_grad()
-    def step(self, *, lr_mult: float, momentum: float, grad_scale: float):
-        """One update. Returns the global norm of the scaled gradient, as a scalar tensor (no host sync)."""
+    def reduce_gradients(self, grad_scale) -> torch.Tensor:
+        """Sum over ranks and scale, by a number or a 0-dim tensor. Returns the global norm, a 0-dim tensor."""
         self._sum_gradients()
         grads = [p.grad.mul_(grad_scale) for p in self.params.values()]
-        grad_norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        self.num_updates += 1
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+
+    @torch.no_grad()
+    def step(self, *, lr_mult: float, momentum: float, is_good: torch.Tensor):
+        """One update with the reduced gradients if is_good, a 0-dim bool tensor; else nothing changes, not even by
+        gradients that are not finite. Decided on the device: the host does not wait."""
         for group in self.groups:
             owned = {name: p for name, p in group.params.items() if self.owner[name] == self.rank}
             if group.kind == "adamw":
-                self._adamw(group, owned, group.lr * lr_mult)
+                self._adamw(group, owned, group.lr * lr_mult, is_good)
             else:
-                self._muon(group, owned, group.lr * lr_mult, momentum)
+                self._muon(group, owned, group.lr * lr_mult, momentum, is_good)
+        self.updates += is_good
         self._share_parameters()
-        return grad_norm
+
+    @property
+    def num_updates(self) -> int:
+        return int(self.updates.item())
 
     def zero_grad(self):
         for p in self.params.values():
             p.grad = None
 
-    def _adamw(self, group, owned, lr):
+    def _adamw(self, group, owned, lr, is_good):
         """Adam with bias correction and decoupled decay (arXiv:1711.05101), by torch's fused kernel: one pass over
-        memory instead of ten."""
+        memory instead of ten. found_inf was made for gradient scalers and skips all of it."""
         states = [self.state[name] for name in owned]
         adamw(list(owned.values()), [p.grad for p in owned.values()], [s["exp_avg"] for s in states],
-              [s["exp_avg_sq"] for s in states], [], [torch.tensor(self.num_updates - 1.0, device=p.device)
-                                                      for p in owned.values()],
-              fused=True, amsgrad=False, maximize=False, lr=lr, beta1=group.betas[0], beta2=group.betas[1],
-              weight_decay=group.weight_decay, eps=group.eps)
+              [s["exp_avg_sq"] for s in states], [], [self.updates.clone() for _ in owned],
+              fused=True, found_inf=1 - is_good.float(), amsgrad=False, maximize=False, lr=lr, beta1=group.betas[0],
+              beta2=group.betas[1], weight_decay=group.weight_decay, eps=group.eps)
 
-    def _muon(self, group, owned, lr, momentum):
+    def _muon(self, group, owned, lr, momentum, is_good):
         """Nesterov momentum, orthogonalised in one batch per shape, scaled so that tall and wide matrices move
-        their outputs alike: sqrt(max(1, rows / cols))."""
+        their outputs alike: sqrt(max(1, rows / cols)). In a bad step the buffer stands in for the gradient, so that
+        it stays as it is and its direction is finite, and that direction and the decay count for nothing."""
         for names in _by_shape(owned):
             updates = []
             for name in names:
-                buffer = self.state[name]["momentum"].lerp_(owned[name].grad, 1 - momentum)
-                updates.append(owned[name].grad.lerp(buffer, momentum))
+                buffer = self.state[name]["momentum"]
+                grad = torch.where(is_good, owned[name].grad, buffer)
+                updates.append(grad.lerp(buffer.lerp_(grad, 1 - momentum), momentum))
             rows, cols = updates[0].shape
-            directions = orthogonalize(torch.stack(updates), self.muon_dtype)
+            directions = orthogonalize(torch.stack(updates), self.muon_dtype).mul_(is_good)
             for name, direction in zip(names, directions):
                 p = owned[name]
-                p.mul_(1 - lr * group.weight_decay)
+                p.mul_(p.new_ones(()).masked_fill_(is_good, 1 - lr * group.weight_decay))
                 p.add_(direction, alpha=-lr * max(1, rows / cols) ** 0.5)
 
     def _sum_gradients(self):
@@ -127,7 +138,7 @@ class MuonAdamW:
 
     def load_state_tensors(self, tensors: dict[str, torch.Tensor], num_updates: int):
         """Takes what this rank owns from any superset of it, such as all files of another world size."""
-        self.num_updates = num_updates
+        self.updates.fill_(num_updates)
         for key, tensor in self.state_tensors().items():
             tensor.copy_(tensors[key])
 

@@ -7,6 +7,7 @@
         step_00000123/  checkpoints, see checkpoint.py
 """
 
+import argparse
 import json
 import os
 import platform
@@ -40,8 +41,15 @@ def add_run_flags(parser):
                        "starts when there is none, reprints the result when the run is finished")
     group.add_argument("--overwrite", action="store_true", help="delete what this tag holds and start again")
     group.add_argument("--save-every", type=int, help="steps between checkpoints (default: only at the end)")
+    group.add_argument("--keep-last", type=at_least_one, help="newest checkpoints to keep (default: all)")
     group.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     group.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast)")
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1")
+    return int(text)
 
 
 class Run:

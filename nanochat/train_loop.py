@@ -9,9 +9,11 @@ import time
 from typing import Iterable, NamedTuple
 
 import torch
+import torch.distributed as dist
 
-from nanochat.common import UserError, all_reduce_sum, get_dist_info, has_compiler, print0
+from nanochat.common import UserError, get_dist_info, has_compiler, print0
 from nanochat.gpt import GPT, count
+from nanochat.guards import Guard, read_flags
 from nanochat.optim import MuonAdamW, ParamGroup
 
 EMA_DECAY = 0.95
@@ -26,14 +28,16 @@ class StepResult(NamedTuple):
     loss: float            # nats per target, over all ranks
     grad_norm: float       # of the mean gradient
     num_targets: int
+    problem: str | None = None      # why there was no update
+    is_told_to_stop: bool = False   # some rank was
 
 
-def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], *, lr_mult: float,
-               momentum: float) -> StepResult:
+def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], guard: Guard, *, lr_mult: float,
+               momentum: float, is_told_to_stop: bool = False) -> StepResult:
     """One optimizer step over the micro-batches (keyword arguments of GPT.loss_sum) of this rank.
 
     Gradients are sums of nats; they are divided once, by the number of targets of the whole step over all ranks,
-    so the update does not depend on how the step was cut into passes.
+    so the update does not depend on how the step was cut into passes. The host waits for the device once, at the end.
     """
     optimizer.zero_grad()
     totals = model.lm_head.weight.new_zeros(2)  # on the device: reading it there would wait for every pass
@@ -41,14 +45,21 @@ def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], 
         nats, num_targets = model.loss_sum(**batch)
         nats.backward()
         totals += torch.stack((nats.detach(), num_targets))
-    nats, num_targets = all_reduce_sum(*totals.tolist(), device=totals.device)
-    if num_targets == 0:  # RL: no group of any rank had a winner and a loser
-        return StepResult(0.0, 0.0, 0)
     for p in model.parameters():
         if p.grad is None:  # this rank had nothing to learn from, the others did
             p.grad = torch.zeros_like(p)
-    grad_norm = optimizer.step(lr_mult=lr_mult, momentum=momentum, grad_scale=1.0 / num_targets)
-    return StepResult(nats / num_targets, grad_norm.item(), int(num_targets))
+    totals = totals.to(guard.dtype)
+    if get_dist_info().world > 1:
+        dist.all_reduce(totals)
+    nats, num_targets = totals
+    has_targets = num_targets > 0  # RL: false when no group of any rank had a winner and a loser
+    grad_norm = optimizer.reduce_gradients(1 / num_targets.clamp(min=1))
+    loss = nats / num_targets.clamp(min=1)
+    verdict = guard.judge(loss, grad_norm, has_targets, is_told_to_stop=is_told_to_stop)
+    optimizer.step(lr_mult=lr_mult, momentum=momentum, is_good=verdict.is_good)
+    loss, num_targets, grad_norm, *flags = torch.stack((loss, num_targets, grad_norm.to(guard.dtype),
+                                                        *verdict.flags)).tolist()
+    return StepResult(loss, grad_norm, int(num_targets), *read_flags(flags))
 
 
 def build_optimizer(model: GPT, *, embedding_lr: float, unembedding_lr: float, matrix_lr: float, weight_decay: float,
@@ -95,13 +106,15 @@ class Meter:
     def __init__(self, num_steps: int, state: dict | None = None, *, flops_per_token: float | None = None,
                  peak_flops: float | None = None):
         self.num_steps, self.flops_per_token, self.peak_flops = num_steps, flops_per_token, peak_flops
-        state = state or {"ema": 0.0, "num_updates": 0, "tokens": 0, "total_sec": 0.0}
-        self.ema, self.num_updates = state["ema"], state["num_updates"]
-        self.tokens, self.total_sec = state["tokens"], state["total_sec"]
+        self.load(state or {"ema": 0.0, "num_updates": 0, "tokens": 0, "total_sec": 0.0})
         self.timed_tokens = self.timed_sec = 0.0  # of this launch, without its first steps, which warm up and compile
         self.steps_here = 0
         self.fastest_sec = math.inf  # for the ETA: a step that compiled must not foretell the rest
         self.clock = time.perf_counter()
+
+    def load(self, state: dict):
+        self.ema, self.num_updates = state["ema"], state["num_updates"]
+        self.tokens, self.total_sec = state["tokens"], state["total_sec"]
 
     def state(self) -> dict:
         return {"ema": self.ema, "num_updates": self.num_updates, "tokens": self.tokens, "total_sec": self.total_sec}
@@ -119,10 +132,13 @@ class Meter:
             self.timed_sec += dt
             self.timed_tokens += tokens
         self.steps_here += 1
+        metrics = {"step": step, "loss": result.loss, "lr_mult": lr_mult, "grad_norm": result.grad_norm,
+                   "tok_per_sec": tokens / dt, "dt_sec": dt}
+        if result.problem:  # a loss that did not count, perhaps not a number
+            return metrics | {"event": "skipped", "problem": result.problem}
         self.num_updates += 1
         self.ema = EMA_DECAY * self.ema + (1 - EMA_DECAY) * result.loss
-        return {"step": step, "loss": result.loss, "lr_mult": lr_mult, "grad_norm": result.grad_norm,
-                "tok_per_sec": tokens / dt, "dt_sec": dt}
+        return metrics
 
     def record(self) -> dict:
         """The run's figures for its record: train_sec over all launches, tok_per_sec of this one."""

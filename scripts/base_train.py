@@ -10,15 +10,17 @@ Any run continues with --resume auto, equal to the bit on CPU.
 
 import argparse
 
-from nanochat.checkpoint import (build_model, checkpoint_bytes, model_json, resume, save_step, weights_sha256)
+from nanochat.checkpoint import build_model, checkpoint_bytes, model_json, resume
 from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
                              has_compiler, has_fast_bf16, peak_flops, print0, tokenizer_path)
 from nanochat.dataloader import build_loader
 from nanochat.dataset import resolve_shards
 from nanochat.files import require_free_space
 from nanochat.gpt import count
+from nanochat.guards import Guard
 from nanochat.loss_eval import evaluate_bpb
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
+from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import plan
 from nanochat.schedules import lr_multiplier, muon_momentum
 from nanochat.tokenizer import Tokenizer
@@ -109,6 +111,8 @@ def main(args):
                                 matrix_lr=run_plan.matrix_lr, weight_decay=run_plan.weight_decay,
                                 muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
+    guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
     start_step, loader_state = state["step"], state["loader"]
     loader = build_loader(shards.train, fingerprint=shards.fingerprint, seed=args.seed, sequence_len=args.max_seq_len,
                           rows_per_step=run_plan.rows_per_step, device_batch_size=run_plan.device_batch_size,
@@ -124,11 +128,14 @@ def main(args):
     # -----------------------------------------------------------------------------
     # The loop: save, evaluate, sample, step
     val_bpb = None
-    for step in range(start_step, last + 1):
-        # once in a while: save, before anything that could fail
-        if step > start_step and is_due(step, args.save_every, last):
-            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
-                              state={"loader": loader_state, "meter": meter.state()})
+    step = saved_step = start_step
+    while True:
+        # once in a while, and when told to stop: save, before anything that could fail
+        if step > saved_step and (stopping or is_due(step, args.save_every, last)):
+            saver.save(step, {"loader": loader_state, "meter": meter.state(), "guards": guard.state()})
+            saved_step = step
+        if stopping:
+            saver.stop(step, stop.signum)
         # once in a while: validation loss (all ranks participate)
         if is_due(step, args.eval_every, last):
             val_bpb = evaluate_bpb(model, shards.val, tokenizer.token_bytes(), sequence_len=args.max_seq_len,
@@ -153,15 +160,25 @@ def main(args):
         for _ in range(run_plan.accumulation(world)):
             x, y, loader_state = next(loader)
             batches.append({"idx": x, "targets": y})
-        result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=muon_momentum(step))
+        result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=muon_momentum(step),
+                            is_told_to_stop=stop.signum is not None)
+        stopping = result.is_told_to_stop
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=run_plan.total_batch_size)
         run.log(metrics)
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
+        step += 1
+        # three bad steps in a row: back to the newest checkpoint, and on with batches that were not seen yet
+        if guard.note(step, result.problem, result.loss, result.grad_norm):
+            state, bad_step = saver.roll_back(), step
+            guard.roll_back(state["guards"])
+            meter.load(state["meter"])
+            step = saved_step = state["step"]
+            run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
     return run.finish("base_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(),
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
-                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(),
+                      **saver.record(), peak_rss_bytes=peak_rss_bytes(),
                       num_params=count(config)["total"])
 
 

@@ -10,16 +10,18 @@ unlearn another. See policy.py for the objective.
 
 import argparse
 
-from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
+from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, resume
 from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
                              get_dist_info, has_fast_bf16, print0)
 from nanochat.conversation import render, render_prompt
 from nanochat.dataloader import shuffled_order
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import require_free_space
+from nanochat.guards import Guard
 from nanochat.packing import collate, pack_greedily
 from nanochat.policy import policy_sequences, replay_sequences
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
+from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
@@ -113,20 +115,27 @@ def main(args):
     require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
     optimizer = build_optimizer(model, **rates, muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
+    guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
     start_step = state["step"]
     engine = Engine(model, tokenizer, max_rows=128)
     meter = Meter(last, state["meter"])
-    reward_sum = state.get("reward_sum", 0.0)
+    reward_sum, num_skipped = state.get("reward_sum", 0.0), state.get("num_skipped", 0)
     print0(f"{', '.join(skills)}: {last} steps of {args.prompts_per_step} questions x {args.num_samples} answers "
            f"from {source['source']}/{source['tag']} step {source['step']}")
 
     # -----------------------------------------------------------------------------
     # The loop: save, evaluate, sample answers, grade, step
     accuracy = None
-    for step in range(start_step, last + 1):
-        if step > start_step and is_due(step, args.save_every, last):
-            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
-                              state={"meter": meter.state(), "reward_sum": reward_sum})
+    step = saved_step = start_step
+    while True:
+        # once in a while, and when told to stop: save, before anything that could fail
+        if step > saved_step and (stopping or is_due(step, args.save_every, last)):
+            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum, "num_skipped": num_skipped,
+                              "guards": guard.state()})
+            saved_step = step
+        if stopping:
+            saver.stop(step, stop.signum)
         engine.load_weights(model)  # the policy of this step
         # once in a while: greedy accuracy on validation questions (the same on every rank)
         if step == 0 or is_due(step, args.eval_every, last):
@@ -139,11 +148,12 @@ def main(args):
             break
         # one step: this rank's questions, all answers in one call
         meter.start_step()
-        drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, step)[rank::world]
+        batch = step + num_skipped  # what was rolled back is not asked again
+        drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, batch)[rank::world]
         examples = [(questions[i][0], questions[i][0][questions[i][1]]) for i in drawn]
         prompts = [render_prompt(tokenizer, example.conversation) for _, example in examples]
         params = [SamplingParams(max_tokens=args.max_new_tokens, temperature=args.temperature, n=args.num_samples,
-                                 seed=sample_seed(args.seed, step, i)) for i in drawn]
+                                 seed=sample_seed(args.seed, batch, i)) for i in drawn]
         groups = engine.generate(prompts, params)
         sequences, rewards_here = [], []
         for (task, example), prompt, completions in zip(examples, prompts, groups):
@@ -152,7 +162,7 @@ def main(args):
             rewards_here += rewards
         tokens_here = sum(len(completion.ids) for group in groups for completion in group)
         chats = [conversation("train", i, args.seed + REPLAY_SEED, replayed)
-                 for i in range(step * num_replayed, (step + 1) * num_replayed)[rank::world]]
+                 for i in range(batch * num_replayed, (batch + 1) * num_replayed)[rank::world]]
         sequences += replay_sequences((render(tokenizer, chat) for chat in chats), config.sequence_len)
         reward, num_answers, tokens = all_reduce_sum(sum(rewards_here), len(rewards_here), tokens_here, device=device)
         reward_sum += reward / num_answers
@@ -160,15 +170,26 @@ def main(args):
         batches = (collate(rows[i:i + device_batch_size], config.sequence_len, tokenizer.bos_id).to(device)._asdict()
                    for i in range(0, len(rows), device_batch_size))
         lr_mult = linear_to_zero(step, last)
-        result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=MOMENTUM)
+        result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=MOMENTUM,
+                            is_told_to_stop=stop.signum is not None)
+        stopping = result.is_told_to_stop
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=int(tokens))
         run.log(metrics | {"reward": reward / num_answers, "num_targets": result.num_targets})
         print_step(meter, metrics, every=1)
         print0(f"    mean reward {reward / num_answers:.3f}")
+        step += 1
+        # three bad steps in a row: back to the newest checkpoint, and on with batches that were not seen yet
+        if guard.note(step, result.problem, result.loss, result.grad_norm):
+            state, bad_step = saver.roll_back(), step
+            guard.roll_back(state["guards"])
+            meter.load(state["meter"])
+            reward_sum, num_skipped = state["reward_sum"], num_skipped + bad_step - state["step"]
+            step = saved_step = state["step"]
+            run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
     return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(),
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
-                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes(),
+                      **saver.record(), peak_rss_bytes=peak_rss_bytes(),
                       mean_reward=reward_sum / last, accuracy=accuracy)
 
 

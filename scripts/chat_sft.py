@@ -11,14 +11,16 @@ import argparse
 import math
 
 from nanochat.chatdata import load_chat_data
-from nanochat.checkpoint import (checkpoint_bytes, load_model, model_json, resume, save_step, weights_sha256)
+from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, resume
 from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
                              has_fast_bf16, print0)
 from nanochat.files import require_free_space
 from nanochat.gpt import count
+from nanochat.guards import Guard
 from nanochat.loss_eval import evaluate_chat_loss
 from nanochat.packing import build_chat_loader, collate, pack_greedily, rows_per_epoch
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
+from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
@@ -101,6 +103,8 @@ def main(args):
     require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
     optimizer = build_optimizer(model, **rates, muon_dtype=dtype if has_fast_bf16(device) else model.wte.weight.dtype)
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
+    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
+    guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
     start_step, loader_state = state["step"], state["loader"]
     if use_compile:
         model.compile_blocks()
@@ -115,10 +119,14 @@ def main(args):
     # -----------------------------------------------------------------------------
     # The loop: save, evaluate, step
     val_loss = None
-    for step in range(start_step, last + 1):
-        if step > start_step and is_due(step, args.save_every, last):
-            saved = save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer,
-                              state={"loader": loader_state, "meter": meter.state()})
+    step = saved_step = start_step
+    while True:
+        # once in a while, and when told to stop: save, before anything that could fail
+        if step > saved_step and (stopping or is_due(step, args.save_every, last)):
+            saver.save(step, {"loader": loader_state, "meter": meter.state(), "guards": guard.state()})
+            saved_step = step
+        if stopping:
+            saver.stop(step, stop.signum)
         # once in a while: loss on held-out answers (all ranks participate)
         if is_due(step, args.eval_every, last):
             rows = pack_greedily(chats.val, sequence_len)[rank::world]
@@ -136,15 +144,25 @@ def main(args):
         for _ in range(rows_per_step // (device_batch_size * world)):
             batch, loader_state = next(loader)
             batches.append(batch._asdict())
-        result = train_step(model, optimizer, batches, lr_mult=lr_mult, momentum=MOMENTUM)
+        result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=MOMENTUM,
+                            is_told_to_stop=stop.signum is not None)
+        stopping = result.is_told_to_stop
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=total_batch_size)
         run.log(metrics | {"num_targets": result.num_targets})
         print_step(meter, metrics)
         collect_garbage_by_hand(step + 1 - start_step)
+        step += 1
+        # three bad steps in a row: back to the newest checkpoint, and on with batches that were not seen yet
+        if guard.note(step, result.problem, result.loss, result.grad_norm):
+            state, bad_step = saver.roll_back(), step
+            guard.roll_back(state["guards"])
+            meter.load(state["meter"])
+            step = saved_step = state["step"]
+            run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
     return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=process_seconds(),
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
-                      checkpoint=str(saved), weights_sha256=weights_sha256(saved), peak_rss_bytes=peak_rss_bytes())
+                      **saver.record(), peak_rss_bytes=peak_rss_bytes())
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import pytest
 import torch
 from test_gpt import tiny_gpt
 
-from nanochat.checkpoint import (find_step, list_steps, load_model, newest_step, resume, save_step, step_problem,
-                                 weights_sha256)
+from nanochat.checkpoint import find_step, list_steps, load_model, newest_step, resume, step_problem, weights_sha256
 from nanochat.common import UserError
 from nanochat.files import write_json
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import Run, read_metrics
+from nanochat.saver import save_step
 from nanochat.tokenizer import Tokenizer
 from nanochat.train_loop import build_optimizer
 
@@ -42,7 +42,8 @@ def saved_run(tokenizer, stage="sft", tag="d2", steps=(5, 10), **changes):
     write_json(run.dir / "config.json", {"model": vars(model.config), "settings": {}})
     for step in steps:
         model.loss_sum(torch.ones(1, 4, dtype=torch.long), torch.full((1, 4), step))[0].backward()
-        optimizer.step(lr_mult=1, momentum=0.9, grad_scale=1.0)
+        optimizer.reduce_gradients(1.0)
+        optimizer.step(lr_mult=1, momentum=0.9, is_good=torch.tensor(True))
         save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer, state={"loader": {"at": step}})
     return run, model, optimizer
 

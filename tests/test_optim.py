@@ -19,7 +19,8 @@ def run_optimizer(optimizer, params_and_grads, **how):
     for step in range(STEPS):
         for p, grads in params_and_grads:
             p.grad = grads[step].clone()
-        optimizer.step(**{"lr_mult": 1.0, "momentum": 0.9, "grad_scale": 1.0, **how})
+        optimizer.reduce_gradients(how.get("grad_scale", 1.0))
+        optimizer.step(lr_mult=how.get("lr_mult", 1.0), momentum=0.9, is_good=torch.tensor(True))
 
 
 def test_adamw_equals_torch_adamw():
@@ -80,7 +81,22 @@ def test_grad_norm_is_that_of_the_scaled_gradient():
     p = torch.nn.Parameter(torch.zeros(2, 2))
     p.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
     optimizer = MuonAdamW([ParamGroup("adamw", {"w": p}, lr=0.1)])
-    assert optimizer.step(lr_mult=1, momentum=0.9, grad_scale=0.1).item() == pytest.approx(0.5)
+    assert optimizer.reduce_gradients(0.1).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_a_bad_gradient_changes_no_weight_no_moment_and_no_count(value):
+    params = {kind: torch.nn.Parameter(torch.eye(4)) for kind in ("adamw", "muon")}
+    optimizer = MuonAdamW([ParamGroup(kind, {kind: p}, lr=0.1, weight_decay=0.1) for kind, p in params.items()])
+    run_optimizer(optimizer, [(p, [g.float() for g in gradients((4, 4), 6)]) for p in params.values()])
+    before = {name: t.clone() for name, t in {**params, **optimizer.state_tensors()}.items()}
+    for p in params.values():
+        p.grad = torch.full((4, 4), value)
+    optimizer.reduce_gradients(1.0)
+    optimizer.step(lr_mult=1.0, momentum=0.9, is_good=torch.tensor(False))
+    assert optimizer.num_updates == STEPS
+    for name, tensor in {**params, **optimizer.state_tensors()}.items():
+        assert torch.equal(tensor, before[name]), name
 
 
 def test_state_survives_a_round_trip_through_its_tensors():

@@ -6,9 +6,12 @@ from test_gpt import tiny_gpt, tokens
 
 from nanochat import train_loop
 from nanochat.common import UserError
+from nanochat.guards import Guard
 from nanochat.scaling import model_config
 from nanochat.train_loop import (Meter, StepResult, build_optimizer, format_seconds, inherited_rates, is_due,
                                  require_interval, should_compile, train_step)
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("every, due_at", [(None, [10]), (0, [10]), (4, [4, 8, 10]), (5, [5, 10]), (100, [10])])
@@ -31,7 +34,7 @@ def test_a_step_in_passes_equals_a_step_in_one():
         targets[3, 2:] = -1  # passes with fewer targets must not weigh more
         for _ in range(3):
             batches = [{"idx": x, "targets": y} for x, y in zip(idx.split(cuts), targets.split(cuts))]
-            result = train_step(model, optimizer, batches, lr_mult=1.0, momentum=0.9)
+            result = train_step(model, optimizer, batches, Guard(CPU), lr_mult=1.0, momentum=0.9)
         results.append((result, [p.detach().clone() for p in model.parameters()]))
     for result, params in results[1:]:
         assert result.loss == pytest.approx(results[0][0].loss, abs=1e-10) and result.num_targets == 8 * 16 - 14
@@ -43,7 +46,7 @@ def test_a_step_without_targets_changes_nothing():
     optimizer = build_optimizer(model, embedding_lr=0.1, unembedding_lr=0.1, matrix_lr=0.1, weight_decay=0.1,
                                 muon_dtype=torch.float64)
     before = [p.detach().clone() for p in model.parameters()]
-    assert train_step(model, optimizer, [], lr_mult=1.0, momentum=0.9) == StepResult(0.0, 0.0, 0)
+    assert train_step(model, optimizer, [], Guard(CPU), lr_mult=1.0, momentum=0.9) == StepResult(0.0, 0.0, 0)
     assert optimizer.num_updates == 0 and all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
 
