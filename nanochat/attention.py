@@ -45,21 +45,33 @@ def attention_bias(like, *, window: int, doc_ids):
     return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, -torch.inf)
 
 
-def attention_cached(q, cache, layer: int, *, lengths, window: int = -1):
-    """Attention of the last T positions of every row over its cached keys. q (B, T, H, D) -> (B, T, H, D).
+def attention_cached(q, cache, layer: int, *, window: int = -1, scale: float | None = None):
+    """Attention of new tokens over their requests' cached keys. q (N, H, D) -> (N, H, D), in the order of the
+    kvcache.StepCache, to which the keys and values of these tokens were appended."""
+    out = []
+    for rows in cache.groups:
+        k, v = cache.keys_values(layer, rows, window)  # (P, H_kv, S, D)
+        mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
+        y = _attend_rows(mine.view(*rows.shape, *q.shape[1:]), k, v, rows.keys[window][1], scale).flatten(0, 1)
+        out.append(y if rows.inverse is None else y[rows.inverse])
+    return out[0] if len(out) == 1 else torch.cat(out)
 
-    lengths (B,): tokens in each row's cache after the append that brought these T; rows may differ.
-    """
-    k, v = cache.keys_values(layer)  # (B, H_kv, S, D)
-    T = q.size(1)
-    positions = lengths[:, None] - T + torch.arange(T, device=q.device)
-    mask = visible(positions, torch.arange(k.size(2), device=q.device), window)
-    return _sdpa(q.transpose(1, 2), k, v, attn_mask=mask[:, None]).transpose(1, 2)
+
+def _attend_rows(q, k, v, bias, scale):
+    """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S). Queries that share a key head stand one behind the
+    other as if they were more positions: so no key is copied for them."""
+    P, T, H, D = q.shape
+    groups = H // k.size(1)
+    q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.repeat(1, 1, groups, 1) if groups * T > T else bias,
+                                       scale=scale)
+    return y.view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
 
 
 def visible(query_positions, key_positions, window: int):
-    """(..., T) and (S,) -> bool (..., T, S): True where the key is not in the future and inside the window."""
-    distance = query_positions[..., :, None] - key_positions
+    """(..., T) and (S,) or (..., S) -> bool (..., T, S): True where the key is not in
+    the future and inside the window."""
+    distance = query_positions[..., :, None] - key_positions[..., None, :]
     return (distance >= 0) & (distance < window) if window >= 0 else distance >= 0
 
 

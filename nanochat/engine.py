@@ -1,38 +1,43 @@
 """Token ids in, token ids and text out: one engine for chat, evaluation, RL and the server.
 
-A step admits waiting requests while rows are free, prefills their prompts but for the last id, then feeds one id
-to every running row and samples the next. So sampling happens in one place, n samples of a prompt share its
-prefill, and what a tool returns is fed through the same door as what was sampled. A row that ends makes room at once.
+There are no phases. Every request has ids, of which some are computed, and a step computes more of them: for a running
+answer the one that was sampled last, for a prompt a chunk, all side by side in one forward pass under one budget of
+tokens. Where all ids of a request are computed, its next is sampled. So requests join and leave at any step, and one
+that lost its blocks to another, or was forked from a sample of the same prompt, or waited for a tool, simply has more to
+compute. Blocks, sharing and what is remembered of earlier requests: kvcache.py.
 
 Requests enter through `submit` from any thread. The steps are driven by the engine's own thread after `start`, else
-by whoever waits in `generate` or `stream`. What goes wrong for one request ends that request alone.
-Left out: paging, prefix reuse between requests, prefill mixed into decode steps, other tools than the calculator.
+by whoever waits in `generate`, `stream` or `score`. What goes wrong for one request ends that request alone. Tools run
+in a thread of their own; a request that waits for one gives up its place and keeps its blocks.
+Left out: CUDA graphs, compiled steps, penalties.
 
 B rows, T time, C channels, V vocab.
 """
 
-import copy
 import itertools
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import NamedTuple
 
 import torch
-import torch.nn as nn
 
 from nanochat.calculator import CalculatorError, calculate
 from nanochat.checkpoint import load_model
 from nanochat.common import UserError, choose_dtype, compute_init
-from nanochat.kvcache import KVCache
+from nanochat.kvcache import BLOCK, BlockPool, PagedCache, StepCache, choose_num_blocks
 from nanochat.sampling import derive_seed, sample
+from nanochat.served import ServedGPT
 from nanochat.text_stream import TextStream, merge_parts
 
-PREFILL_TOKENS = 4096  # padded ids in one forward pass over prompts or over scored texts
+STEP_TOKENS = 2048     # computed in one step, at most
+LIVE_TOKENS = 64       # the same while somebody listens to a running answer: what bounds the gap between two tokens
 SCORE_ROWS = 512       # logits alive at once when scoring: 64 MB at 32,768 ids
+TOOL_THREADS = 2
 POLL_SEC = 0.1         # how long to wait for the engine's thread before asking whether it still lives
 
 
@@ -42,6 +47,7 @@ class SamplingParams:
     temperature: float = 1.0      # 0 is greedy
     top_k: int = 0                # 0 is no limit
     top_p: float = 1.0            # 1 is no limit
+    min_p: float = 0.0            # least probability, as a share of the likeliest id's; 0 is no limit
     stop: tuple[str, ...] = ()    # end at any of these in the text; they may span tokens and are never emitted
     seed: int | None = None       # None: another one for every request
     logprobs: bool = False        # of every sampled id, under temperature 1 and no filter
@@ -54,6 +60,7 @@ class SamplingParams:
         _require("temperature", self.temperature, (int, float), lambda x: 0 <= x <= 100, "a number from 0 to 100")
         _require("top_k", self.top_k, int, lambda x: x >= 0, "at least 0, which is no limit")
         _require("top_p", self.top_p, (int, float), lambda x: 0 < x <= 1, "above 0 and at most 1, which is no limit")
+        _require("min_p", self.min_p, (int, float), lambda x: 0 <= x <= 1, "a number from 0, which is no limit, to 1")
         _require("seed", self.seed, (int, type(None)), lambda x: True, "an integer or None")
         _require("n", self.n, int, lambda x: x >= 1, "at least 1")
         for text in stop:
@@ -90,16 +97,26 @@ class Score(NamedTuple):
 
 
 class Request:
-    """One answer in the making. The n samples of a prompt are n requests that share its list."""
+    """One answer in the making, or one text to score (then `num_scored` ids at the end of its prompt are looked up).
+
+    The n samples of a prompt, and continuations of one prefix, fork from the first of them: they wait until it has
+    computed `fork_at` ids and share its blocks.
+    """
 
     numbers = itertools.count()
 
-    def __init__(self, prompt: list[int], params: SamplingParams, seed: int, tokenizer, on_delta=None):
+    def __init__(self, prompt: list[int], params: SamplingParams, seed: int, tokenizer, on_delta=None, *,
+                 num_scored: int = 0, leader: "Request | None" = None):
         self.id = next(self.numbers)
         self.prompt, self.params, self.seed = prompt, params, seed
         self.ids, self.logprobs, self.forced = [], [], []
         self.parts = []
-        self.splice = deque()   # tool output, to be fed in place of samples
+        self.tokens = list(prompt)                  # prompt and answer
+        self.num_computed = 0                       # of tokens, keys and values in the blocks of `table`
+        self.table, self.numbers = [], []           # blocks; numbers of those that can be found again
+        self.num_scored, self.leader = num_scored, leader
+        self.fork_at = len(prompt) - (num_scored or 0) - 1
+        self.is_greedy = True                       # of a scored one: so far
         self.code_start = None  # index into ids of the open tool call
         self.text = TextStream(tokenizer, params.stop)
         self.on_delta = on_delta
@@ -107,8 +124,12 @@ class Request:
         self.done = threading.Event()
 
     @property
-    def last_id(self) -> int:
-        return self.ids[-1] if self.ids else self.prompt[-1]
+    def num_pending(self) -> int:
+        return len(self.tokens) - self.num_computed
+
+    def may_start(self) -> bool:
+        leader = self.leader
+        return leader is None or leader.finish_reason is not None or leader.num_computed >= self.fork_at
 
     def emit(self, pieces: list[dict]):
         merge_parts(self.parts, pieces)
@@ -134,9 +155,12 @@ class Engine:
     """Serves one model. `generate`, `stream`, `submit`, `abort` and `score` may be called from any thread."""
 
     def __init__(self, model, tokenizer, *, max_rows: int = 64, max_context: int | None = None,
-                 dtype: torch.dtype | None = None, device: torch.device | None = None):
+                 dtype: torch.dtype | None = None, device: torch.device | None = None, num_blocks: int | None = None,
+                 use_prefix_cache: bool = True, step_tokens: int = STEP_TOKENS, live_tokens: int = LIVE_TOKENS,
+                 tool: Callable[[str], str] = calculate):
         """max_rows requests run at once, others wait; max_context (default: the model's) bounds prompt + answer.
-        dtype defaults to what the model computes in."""
+        dtype defaults to what the model computes in; num_blocks to what memory allows. `tool` gets the code of a call
+        and returns what the model is told; a CalculatorError is told too, anything else ends the request."""
         config = model.config
         assert tokenizer.vocab_size == config.vocab_size, f"{tokenizer.vocab_size} ids, model: {config.vocab_size}"
         self.max_rows, self.max_context = max_rows, max_context or config.sequence_len
@@ -144,17 +168,25 @@ class Engine:
         self.tokenizer = tokenizer
         self.device = device or model.lm_head.weight.device
         self.dtype = dtype or model.activation_dtype or model.lm_head.weight.dtype
-        self.model = inference_copy(model, self.dtype, self.device)
-        self.cache = KVCache(config, max_rows, self.max_context, device=self.device, dtype=self.dtype)
+        self.model = ServedGPT(model, self.dtype, self.device)
+        num_blocks = num_blocks or choose_num_blocks(config, max_rows, self.max_context, self.device, self.dtype)
+        assert num_blocks > -(-self.max_context // BLOCK), f"{num_blocks} blocks do not hold {self.max_context} tokens"
+        self.pool = BlockPool(num_blocks, use_prefix_cache=use_prefix_cache)
+        self.cache = PagedCache(config, num_blocks, device=self.device, dtype=self.dtype)
+        self.step_tokens, self.live_tokens = step_tokens, live_tokens
+        self.num_preemptions = 0
+        self._tool, self._tool_threads = tool, None
         special = tokenizer.special
         self._python_start, self._python_end = special["<|python_start|>"], special["<|python_end|>"]
         self._output_start, self._output_end = special["<|output_start|>"], special["<|output_end|>"]
         # A model that samples any other special is done, be it that it starts to write its own tool output.
         self._ends = set(special.values()) - {self._python_start, self._python_end}
-        self._rows: list[Request] = []     # row i of the cache belongs to request i
-        self._sampling: dict | None = None  # settings of the running rows as tensors, None when rows changed
+        self._running: list[Request] = []  # the longest running first
+        self._parked: list[Request] = []   # waiting for their tool
+        self._sampling: tuple = (None, {})  # settings as tensors, and of which requests
         self._waiting: deque[Request] = deque()
-        self._inbox: list[Request] = []    # this and the next two are shared between threads, guarded by _wake
+        self._results: list[tuple[Request, str | Exception]] = []  # of tools
+        self._inbox: list[Request] = []    # this, the one above and the next two are shared, see _wake
         self._aborted: set[int] = set()
         self._is_closing = False
         self._wake = threading.Condition()
@@ -177,6 +209,10 @@ class Engine:
                 for request in group:
                     request.finish("error", problem)
         requests = [request for group in groups for request in group]
+        self._finish_all(requests)
+        return [[request.completion() for request in group] for group in groups]
+
+    def _finish_all(self, requests: list[Request]):
         self._enqueue([request for request in requests if not request.finish_reason])
         try:
             for request in requests:
@@ -187,7 +223,6 @@ class Engine:
                         self.step()
         finally:
             self.abort(*(request.id for request in requests if not request.finish_reason))
-        return [[request.completion() for request in group] for group in groups]
 
     def stream(self, prompt: list[int], params: SamplingParams) -> Iterator[Delta]:
         """Deltas of one answer as they come. Closing the iterator aborts. Raises UserError like `submit`, at once."""
@@ -222,29 +257,34 @@ class Engine:
         """Ends them at the next step; ids that are unknown or finished do nothing."""
         with self._wake:
             self._aborted.update(request_ids)
+            self._wake.notify_all()
 
-    @torch.inference_mode()
     def score(self, pairs: list[tuple[list[int], list[int]]]) -> list[Score]:
-        """For (prefix ids, continuation ids), both not empty: how likely the continuation is. Does not disturb
-        running requests."""
+        """For (prefix ids, continuation ids), both not empty: how likely the continuation is. Runs beside other
+        requests; a prefix that comes several times is computed once."""
         for prefix, continuation in pairs:
             if not prefix or not continuation or len(prefix) + len(continuation) > self.max_context:
                 raise UserError(f"score: {len(prefix)} + {len(continuation)} ids; neither may be empty, "
                                 f"together at most {self.max_context}")
-        scores = [None] * len(pairs)
-        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
-        for start, stop in _groups([len(pairs[i][0]) + len(pairs[i][1]) for i in order]):
-            batch = order[start:stop]
-            for i, score in zip(batch, self._score_batch([pairs[i] for i in batch])):
-                scores[i] = score
-        return scores
+        leaders, requests = {}, []
+        for prefix, continuation in pairs:
+            request = Request([*prefix, *continuation], SamplingParams(), 0, self.tokenizer,
+                              num_scored=len(continuation), leader=leaders.get(tuple(prefix)))
+            leaders.setdefault(tuple(prefix), request)
+            request.tokens.pop()  # nothing follows the last id
+            requests.append(request)
+        self._finish_all(requests)
+        if failed := next((request for request in requests if request.error), None):
+            raise RuntimeError(f"score: {failed.error}")
+        return [Score(request.logprobs, request.is_greedy) for request in requests]
 
     def load_weights(self, model):
         """Serve these weights from now on. Nothing may be running."""
         with self._stepping:
             self._receive()
-            assert not self._rows and not self._waiting, "load_weights while requests are running"
-            self.model = inference_copy(model, self.dtype, self.device)
+            assert not (self._running or self._waiting or self._parked), "load_weights while requests are running"
+            self.pool.forget()
+            self.model = ServedGPT(model, self.dtype, self.device)
 
     # -------------------------------------------------------------------------
     # The engine's own thread
@@ -267,14 +307,19 @@ class Engine:
             self._thread.join()
         with self._stepping:
             self._receive()
-            self._rows += self._waiting
+            self._running += [*self._parked, *self._waiting]
+            self._parked.clear()
             self._waiting.clear()
-            self._end_rows("abort")
+            self._end_running("abort")
+        if self._tool_threads:
+            self._tool_threads.shutdown(wait=False)
+            self._tool_threads = None
 
     def _run(self):
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._is_closing or self._inbox or self._waiting or self._rows)
+                self._wake.wait_for(lambda: self._is_closing or self._inbox or self._aborted or self._results
+                                    or self._waiting or self._running)
                 if self._is_closing:
                     return
             self.step()
@@ -284,15 +329,17 @@ class Engine:
 
     @torch.inference_mode()
     def step(self):
-        """Receive, admit, decode. An exception of the model ends the running requests and not the engine."""
+        """Receive, schedule, compute, sample. An exception of the model ends the running requests, not the engine."""
         with self._stepping:
             try:
                 self._receive()
-                self._admit()
-                if self._rows:
-                    self._decode()
+                if batch := self._schedule():
+                    self._compute(batch)
+                elif self._parked and not self.is_alive():
+                    with self._wake:
+                        self._wake.wait_for(lambda: self._results or self._inbox or self._aborted, POLL_SEC)
             except BaseException as error:
-                self._end_rows("error", _describe(error))
+                self._end_running("error", _describe(error))
                 if not isinstance(error, Exception):
                     raise
 
@@ -301,79 +348,168 @@ class Engine:
             self._waiting.extend(self._inbox)
             self._inbox.clear()
             aborted, self._aborted = self._aborted, set()
+            results, self._results = self._results, []
+        for request, result in results:
+            if not request.finish_reason:
+                self._parked.remove(request)
+                self._waiting.appendleft(request)
+                self._attempt(request, self._take_result, result)
         if aborted:
-            for request in (*self._waiting, *self._rows):
-                if request.id in aborted:
+            for request in (*self._waiting, *self._running, *self._parked):
+                if request.id in aborted and not request.finish_reason:
                     request.finish("abort")
-            self._waiting = deque(request for request in self._waiting if not request.finish_reason)
+        if aborted or results:
             self._retire()
 
-    def _admit(self):
-        """Give free rows to the longest waiting, then fill their caches with all of the prompt but its last id."""
-        num_new = min(self.max_rows - len(self._rows), len(self._waiting))
-        if num_new == 0:
-            return
-        arrivals = [self._waiting.popleft() for _ in range(num_new)]
-        row_of = {id(request.prompt): row for row, request in enumerate(self._rows)}
-        first = {id(r.prompt): r for r in reversed(arrivals) if id(r.prompt) not in row_of}
-        leaders = sorted(first.values(), key=lambda r: len(r.prompt))
-        followers = [r for r in arrivals if first.get(id(r.prompt)) is not r]  # their prompt is in another row
-        num_running = len(self._rows)
-        self._rows += leaders + followers
-        self._sampling = None
-        for start, stop in _groups([len(r.prompt) - 1 for r in leaders]):
-            self._prefill(num_running + start, num_running + stop)
-        row_of |= {id(r.prompt): row for row, r in enumerate(leaders, start=num_running)}
-        for row, r in enumerate(followers, start=num_running + len(leaders)):
-            self.cache.copy(row_of[id(r.prompt)], row, len(r.prompt) - 1)
+    def _schedule(self) -> list[tuple[Request, int]]:
+        """(request, how many of its ids to compute), in ascending order of the number: answers come before prompts,
+        the longest running first, and what is left of the budget admits who waits."""
+        answering = [r for r in self._running if r.num_pending == 1]
+        budget = self.live_tokens if any(r.on_delta for r in answering) else self.step_tokens
+        budget = max(budget, len(answering) + 1)
+        chosen = {}
+        for request in answering + [r for r in self._running if r.num_pending > 1]:
+            num_new = min(request.num_pending, budget - sum(chosen.values()))
+            if num_new and request in self._running and self._make_room(request, num_new):
+                chosen[request] = num_new
+        self._admit(chosen, budget)
+        running = set(self._running)  # a later one may have taken an earlier one's blocks
+        return sorted(((r, n) for r, n in chosen.items() if r in running), key=lambda pair: pair[1])
 
-    def _prefill(self, start: int, stop: int):
-        """Fill rows start..stop, padded on the right, in chunks of PREFILL_TOKENS."""
-        prompts = [request.prompt[:-1] for request in self._rows[start:stop]]
-        longest = max(len(prompt) for prompt in prompts)
-        chunk = max(1, PREFILL_TOKENS // len(prompts))
-        self.cache.lengths[start:stop] = [0] * len(prompts)
-        for begin in range(0, longest, chunk):
-            end = min(begin + chunk, longest)
-            idx = self._padded([prompt[begin:end] for prompt in prompts])
-            self.model(idx, cache=self.cache.view(start, stop, end - begin))
-            self.cache.lengths[start:stop] = [min(len(prompt), end) for prompt in prompts]
+    def _admit(self, chosen: dict[Request, int], budget: int):
+        """The longest waiting whose blocks are there, without taking anybody's."""
+        for request in list(self._waiting):
+            num_left = budget - sum(chosen.values())
+            if len(self._running) >= self.max_rows or num_left <= 0:
+                break
+            if not request.may_start():
+                continue
+            self._find_beginning(request)
+            num_missing = len(request.tokens) // BLOCK + 2 - len(request.table)  # + 1 to write on, + 1 for a copy
+            if num_missing > self.pool.num_available and (self._running or self._parked):
+                self._drop_blocks(request)
+                break
+            self._waiting.remove(request)
+            self._running.append(request)
+            num_new = min(request.num_pending, num_left)
+            if self._make_room(request, num_new):
+                chosen[request] = num_new
 
-    def _decode(self):
-        """Feed every row its last id and give it its next."""
-        idx = torch.tensor([[request.last_id] for request in self._rows], device=self.device)
-        view = self.cache.view(0, len(self._rows), 1)
-        hidden = self.model(idx, cache=view)[:, -1]
-        self._sampling = self._sampling or self._sampling_tensors()
-        sampled = sample(self.model.logits(hidden), positions=view.lengths, **self._sampling)
-        ids = sampled.ids.tolist()  # the step's one wait for the device
-        logprobs = [0.0] * len(ids) if sampled.logprobs is None else sampled.logprobs.tolist()
-        for row, request in enumerate(self._rows):
-            self.cache.lengths[row] += 1
-            try:
-                self._advance(request, ids[row], logprobs[row])
-            except Exception as error:
-                request.finish("error", _describe(error))
+    def _find_beginning(self, request: Request):
+        """Share the blocks of what others computed: those of its leader, with the begun last one, or known ones."""
+        if request.table:
+            return  # it comes back from its tool
+        leader, limit = request.leader, request.fork_at if request.num_scored else len(request.tokens) - 1
+        if leader and leader.table and leader.num_computed >= request.fork_at and not request.ids:
+            request.table = leader.table[:-(-request.fork_at // BLOCK)]
+            request.numbers = leader.numbers[:request.fork_at // BLOCK]
+            request.num_computed = request.fork_at
+            self.pool.share(request.table)
+        else:
+            request.table, request.numbers = self.pool.find(request.tokens, limit)
+            request.num_computed = len(request.table) * BLOCK
+
+    def _make_room(self, request: Request, num_new: int) -> bool:
+        """Blocks of its own for the next num_new ids. False when it had to give up its place for them."""
+        first = request.num_computed // BLOCK
+        if first < len(request.table) and self.pool.is_read_only(request.table[first]):
+            shared = request.table[first]
+            if (own := self._take_block(request)) is None:
+                return False
+            self.cache.copy_block(shared, own)
+            request.table[first] = own
+            self.pool.release([shared])
+        while len(request.table) * BLOCK < request.num_computed + num_new:
+            if (block := self._take_block(request)) is None:
+                return False
+            request.table.append(block)
+        return True
+
+    def _take_block(self, request: Request) -> int | None:
+        """When none is left, who waits for a tool gives up its blocks, then the latest arrival its place."""
+        while (block := self.pool.take()) is None:
+            self.num_preemptions += 1
+            holder = next((r for r in (*self._parked, *self._waiting) if r.table), None)
+            if holder:
+                self._drop_blocks(holder)
+                continue
+            victim = self._running.pop()
+            self._drop_blocks(victim)
+            self._waiting.appendleft(victim)
+            if victim is request:
+                return None
+        return block
+
+    def _drop_blocks(self, request: Request):
+        self.pool.release(request.table)
+        request.table, request.numbers, request.num_computed = [], [], 0
+
+    def _compute(self, batch: list[tuple[Request, int]]):
+        """One forward pass; then scores and samples, and the step's one wait for the device."""
+        step = StepCache(self.cache, [(r.table, r.num_computed, n) for r, n in batch])
+        ids = [id for r, n in batch for id in r.tokens[r.num_computed:r.num_computed + n]]
+        hidden = self.model.forward(torch.tensor(ids, device=self.device), step)
+        last_rows, answering, end = [], [], 0
+        for request, num_new in batch:
+            end += num_new
+            before, request.num_computed = request.num_computed, request.num_computed + num_new
+            self.pool.register(request.table, request.numbers, request.tokens, request.num_computed)
+            if request.num_scored:
+                self._score_rows(request, hidden[end - num_new:end], before)
+            elif request.num_pending == 0:
+                last_rows.append(end - 1)
+                answering.append(request)
+        if answering:
+            self._sample(answering, hidden if len(last_rows) == len(ids) else hidden[last_rows])
         self._retire()
 
-    def _sampling_tensors(self) -> dict:
-        """Per-row settings of the running rows; a filter that no row uses is None."""
-        params = [request.params for request in self._rows]
+    def _sample(self, requests: list[Request], hidden):
+        if self._sampling[0] != requests:
+            self._sampling = (requests, self._sampling_tensors(requests))
+        positions = torch.tensor([len(r.tokens) for r in requests], device=self.device)
+        sampled = sample(self.model.logits(hidden), positions=positions, **self._sampling[1])
+        ids = sampled.ids.tolist()
+        logprobs = [0.0] * len(ids) if sampled.logprobs is None else sampled.logprobs.tolist()
+        for request, id, logprob in zip(requests, ids, logprobs):
+            self._attempt(request, self._take_id, id, logprob)
+
+    def _attempt(self, request: Request, act: Callable, *arguments):
+        """What goes wrong here is this request's own affair."""
+        try:
+            act(request, *arguments)
+        except Exception as error:
+            request.finish("error", _describe(error))
+
+    def _score_rows(self, request: Request, hidden, before: int):
+        """hidden (T, C) of the positions from `before` on; each foretells the next id of the prompt."""
+        skip = max(0, request.fork_at - before)
+        for h in hidden[skip:].split(SCORE_ROWS) if skip < len(hidden) else ():
+            start = request.fork_at + 1 + len(request.logprobs)
+            targets = torch.tensor(request.prompt[start:start + len(h)], device=self.device)
+            logits = self.model.logits(h)
+            chosen = logits.gather(1, targets[:, None]).squeeze(1)
+            request.logprobs += (chosen - logits.logsumexp(dim=-1)).tolist()
+            request.is_greedy &= bool((logits.argmax(dim=-1) == targets).all())
+        if request.num_pending == 0:
+            request.finish("stop")
+
+    def _sampling_tensors(self, requests: list[Request]) -> dict:
+        """Per-row settings; a filter that no row uses is None."""
+        params = [request.params for request in requests]
 
         def column(values, dtype, off):
             return None if all(v == off for v in values) else torch.tensor(values, dtype=dtype, device=self.device)
 
-        return {"seeds": torch.tensor([request.seed for request in self._rows], device=self.device),
+        return {"seeds": torch.tensor([request.seed for request in requests], device=self.device),
                 "temperature": column([p.temperature for p in params], torch.float32, 0),
                 "top_k": column([min(p.top_k, self.tokenizer.vocab_size) for p in params], torch.int64, 0),
                 "top_p": column([p.top_p for p in params], torch.float32, 1),
+                "min_p": column([p.min_p for p in params], torch.float32, 0),
                 "with_logprobs": any(p.logprobs for p in params)}
 
-    def _advance(self, request: Request, id: int, logprob: float):
-        """Take one id into the answer: a forced one if any waits, else the sampled one."""
-        is_forced = bool(request.splice)
-        if is_forced:
-            id, logprob = request.splice.popleft(), 0.0
+    def _take_id(self, request: Request, id: int, logprob: float, is_forced: bool = False):
+        """One more id of the answer."""
+        request.tokens.append(id)
         request.ids.append(id)
         request.forced.append(is_forced)
         request.logprobs.append(logprob)
@@ -383,38 +519,54 @@ class Engine:
         elif len(request.ids) >= min(request.params.max_tokens, self.max_context - len(request.prompt)):
             request.finish("length", pieces=pieces)
         else:
-            self._use_tool(request, id)
+            if not is_forced:
+                self._use_tool(request, id)
             request.emit(pieces)
 
     def _use_tool(self, request: Request, id: int):
-        """Note where a call begins; when it ends, queue its result. A refusal is a result too: the model sees it."""
+        """Note where a call begins; when it ends, hand it to the tool's thread."""
         if id == self._python_start and request.code_start is None:
             request.code_start = len(request.ids)
         elif id == self._python_end and request.code_start is not None:
             code = self.tokenizer.decode_bytes(request.ids[request.code_start:-1]).decode("utf-8", "replace")
             request.code_start = None
-            try:
-                result = calculate(code)
-            except CalculatorError as error:
-                result = str(error)
-            request.splice.extend([self._output_start, *self.tokenizer.encode(result), self._output_end])
+            self._running.remove(request)
+            self._parked.append(request)
+            self._tool_threads = self._tool_threads or ThreadPoolExecutor(TOOL_THREADS, "tool")
+            self._tool_threads.submit(self._call_tool, request, code)
+
+    def _call_tool(self, request: Request, code: str):
+        """In the tool's thread. A refusal is a result too: the model sees it."""
+        try:
+            result = self._tool(code)
+        except CalculatorError as error:
+            result = str(error)
+        except Exception as error:
+            result = error
+        with self._wake:
+            self._results.append((request, result))
+            self._wake.notify_all()
+
+    def _take_result(self, request: Request, result: str | Exception):
+        if isinstance(result, Exception):
+            raise result
+        for id in (self._output_start, *self.tokenizer.encode(result), self._output_end):
+            if not request.finish_reason:
+                self._take_id(request, id, 0.0, is_forced=True)
 
     def _retire(self):
-        """Free the rows of finished requests: the last row moves into the gap."""
-        for row in reversed(range(len(self._rows))):
-            if self._rows[row].finish_reason:
-                last = self._rows.pop()
-                if row < len(self._rows):
-                    self._rows[row] = last
-                    self.cache.copy(len(self._rows), row, self.cache.lengths[len(self._rows)])
-                self._sampling = None
+        """Finished requests give back their blocks."""
+        for requests in (self._running, self._waiting, self._parked):
+            if finished := [request for request in requests if request.finish_reason]:
+                for request in finished:
+                    requests.remove(request)
+                    self._drop_blocks(request)
 
-    def _end_rows(self, reason: str, error: str | None = None):
-        for request in self._rows:
+    def _end_running(self, reason: str, error: str | None = None):
+        for request in self._running:
             if not request.finish_reason:
                 request.finish(reason, error)
-        self._rows.clear()
-        self._sampling = None
+        self._retire()
 
     # -------------------------------------------------------------------------
     # Pieces of the above
@@ -439,55 +591,18 @@ class Engine:
     def _new_requests(self, prompt: list[int], params: SamplingParams, on_delta=None) -> list[Request]:
         seed = SystemRandom().getrandbits(64) if params.seed is None else params.seed
         prompt = list(prompt)
-        return [Request(prompt, params, derive_seed(seed, i), self.tokenizer, on_delta) for i in range(params.n)]
+        first = Request(prompt, params, derive_seed(seed, 0), self.tokenizer, on_delta)
+        return [first, *(Request(prompt, params, derive_seed(seed, i), self.tokenizer, leader=first)
+                         for i in range(1, params.n))]
 
     def _enqueue(self, requests: list[Request]):
         with self._wake:
             self._inbox += requests
             self._wake.notify_all()
 
-    def _padded(self, rows: list[list[int]]):
-        """(B, T) ids, zeros on the right."""
-        longest = max(len(row) for row in rows)
-        return torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
-
-    def _score_batch(self, pairs) -> Iterator[Score]:
-        hidden = self.model(self._padded([prefix + continuation[:-1] for prefix, continuation in pairs]))
-        hidden = torch.cat([row[len(prefix) - 1:len(prefix) + len(continuation) - 1]
-                            for row, (prefix, continuation) in zip(hidden, pairs)])
-        targets = torch.tensor([id for _, continuation in pairs for id in continuation], device=self.device)
-        logprobs, is_greedy = [], []
-        for h, t in zip(hidden.split(SCORE_ROWS), targets.split(SCORE_ROWS)):
-            logits = self.model.logits(h)
-            logprobs += (logits.gather(1, t[:, None]).squeeze(1) - logits.logsumexp(dim=-1)).tolist()
-            is_greedy += (logits.argmax(dim=-1) == t).tolist()
-        start = 0
-        for _, continuation in pairs:
-            stop = start + len(continuation)
-            yield Score(logprobs[start:stop], all(is_greedy[start:stop]))
-            start = stop
-
-
-def _groups(lengths: list[int]) -> Iterator[tuple[int, int]]:
-    """Cut ascending lengths into (start, stop) of at most PREFILL_TOKENS padded ids, or of a single longer row."""
-    start = 0
-    for stop in range(1, len(lengths) + 1):
-        if stop == len(lengths) or (stop + 1 - start) * lengths[stop] > PREFILL_TOKENS:
-            yield start, stop
-            start = stop
-
 
 def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def inference_copy(model: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
-    """The model with weights and tables cast once, uncompiled; tensors that need no cast are shared with it."""
-    cast = {id(x): x.detach().to(device, dtype) for x in model.buffers()}
-    cast |= {id(p): nn.Parameter(p.detach().to(device, dtype), requires_grad=False) for p in model.parameters()}
-    twin = copy.deepcopy(model, memo=cast)
-    twin.activation_dtype = None
-    return twin
 
 
 def load_chat_engine(source: str | None = None, model_tag: str | None = None, step: int | None = None,

@@ -16,7 +16,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from nanochat.attention import attention, attention_bias, attention_cached
+from nanochat.attention import attention, attention_bias
 from nanochat.cross_entropy import softcap, sum_cross_entropy, target_logprobs
 
 LOGIT_SOFTCAP = 15.0      # modded-nanogpt: 30 -> 15 was worth 4.8% of the time to its target
@@ -96,21 +96,16 @@ class Block(nn.Module):
         self.attn_out = Linear(C, C)
         self.mlp_in, self.mlp_out = Linear(C, MLP_RATIO * C), Linear(MLP_RATIO * C, C)
 
-    def forward(self, x, cos, sin, value_embeds=None, bias=None, cache=None):
-        x = x + self.attend(norm(x), cos, sin, value_embeds, bias, cache)
+    def forward(self, x, cos, sin, value_embeds=None, bias=None):
+        x = x + self.attend(norm(x), cos, sin, value_embeds, bias)
         return x + self.mlp_out(F.relu(self.mlp_in(norm(x))).square())
 
-    def attend(self, x, cos, sin, value_embeds, bias, cache):
+    def attend(self, x, cos, sin, value_embeds, bias):
         q, k, v = (linear(x).unflatten(-1, (-1, self.head_dim)) for linear in (self.q, self.k, self.v))
         if value_embeds is not None:
             v = v + value_embeds.unflatten(-1, (-1, self.head_dim))
         q, k = (QK_SCALE * norm(rotate(x, cos, sin)) for x in (q, k))
-        if cache is None:
-            y = attention(q, k, v, bias=bias)
-        else:
-            cache.append(self.layer, k, v)
-            y = attention_cached(q, cache, self.layer, lengths=cache.lengths, window=self.window)
-        return self.attn_out(y.flatten(2))
+        return self.attn_out(attention(q, k, v, bias=bias).flatten(2))
 
 
 class GPT(nn.Module):
@@ -154,26 +149,21 @@ class GPT(nn.Module):
         for embedding in self.value_embeds.values():
             embedding.weight.zero_()
 
-    def forward(self, idx, *, positions=None, doc_ids=None, cache=None):
+    def forward(self, idx, *, doc_ids=None):
         """Token ids (B, T) to normed hidden states (B, T, C).
 
-        positions (B, T) default to 0..T-1, or to the cache's; doc_ids (B, T) keeps documents apart;
-        cache is a kvcache.CacheView of B rows, extended by these T positions.
+        doc_ids (B, T) keeps documents apart. Decoding from a cache is `quant.ServedGPT`'s, with the same weights.
         """
-        B, T = idx.shape
+        T = idx.size(1)
         assert T <= self.config.sequence_len, f"{T} tokens in a row, the model takes {self.config.sequence_len}"
-        if positions is None:
-            positions = cache.positions if cache is not None else torch.arange(T, device=idx.device)[None]
         dtype = self.activation_dtype or self.lm_head.weight.dtype
-        positions = positions.clamp(max=self.config.sequence_len - 1)  # padding beyond a full row, never read
-        cos, sin = (table[positions][:, :, None].to(dtype) for table in (self.cos, self.sin))
+        cos, sin = (table[None, :T, None].to(dtype) for table in (self.cos, self.sin))
         x = norm(self.wte(idx).to(dtype))
-        bias = {} if cache is not None else {
-            window: attention_bias(x, window=window, doc_ids=doc_ids) for window in {b.window for b in self.blocks}}
+        bias = {window: attention_bias(x, window=window, doc_ids=doc_ids) for window in {b.window for b in self.blocks}}
         for block in self.blocks:
             key = str(block.layer)
             value_embeds = self.value_embeds[key](idx).to(dtype) if key in self.value_embeds else None
-            x = block(x, cos, sin, value_embeds, bias.get(block.window), cache)
+            x = block(x, cos, sin, value_embeds, bias[block.window])
         return norm(x)
 
     def logits(self, hidden):

@@ -1,57 +1,222 @@
-"""Keys and values of the tokens already seen, one row per running request.
+"""Keys and values of the tokens already seen, in small blocks that requests share.
 
-Rows in use are kept at the front, so a decode step works on a plain slice: when a request ends, the
-last row moves into its place. Every row has its own length, as a tensor for the model and as a list for
-the host, which therefore never asks the device how far a row has come. Left out: paging, prefix sharing.
+A request owns a table of blocks, as a process owns pages. Blocks are counted: samples of one prompt, and chats with the
+same beginning, hold the same ones. A full block can be found again by what stands in it and before it, also when nobody
+holds it any more; such blocks are given away last, the longest unused first. Whoever writes into a block that others
+may read gets a copy.
+
+`BlockPool` is the bookkeeping, on the host; `PagedCache` the tensors; `StepCache` one forward pass over some requests.
+Source: the paging and hash chain of vLLM (arXiv:2309.06180). A chain's key here is (number of the block before, ids),
+compared whole, so nothing can collide.
 """
+
+import itertools
+import time
+from collections import OrderedDict, deque
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from nanochat.attention import visible
+from nanochat.common import UserError
 
-class KVCache:
-    """k and v: (n_layer, num_rows, H_kv, max_len, D). `lengths` is the caller's to keep: tokens held per row."""
+BLOCK = 16            # tokens; the unit of sharing, and at most BLOCK - 1 places a request wastes
+MEMORY_SHARE = 0.5    # of what is free, at most; the rest is for activations and for others
+ROOT = 0              # the block before the first
 
-    def __init__(self, config, num_rows: int, max_len: int, *, device, dtype):
+
+class BlockPool:
+    """Every block is free (empty), cached (unused, can be found) or held by `refs` requests."""
+
+    def __init__(self, num_blocks: int, *, use_prefix_cache: bool = True):
+        self.num_blocks, self.use_prefix_cache = num_blocks, use_prefix_cache
+        self.refs = [0] * num_blocks
+        self.free = deque(range(num_blocks))
+        self.cached: OrderedDict[int, None] = OrderedDict()           # longest unused first
+        self._known: dict[tuple, tuple[int, int]] = {}                # (number before, ids) -> (block, own number)
+        self._key_of: dict[int, tuple] = {}
+        self._numbers = itertools.count(ROOT + 1)                     # never given twice, so no chain comes back to life
+        self.num_hit_tokens = self.num_looked_up = 0
+        self.lookup_sec = 0.0
+
+    @property
+    def num_available(self) -> int:
+        return len(self.free) + len(self.cached)
+
+    def take(self) -> int | None:
+        """An empty block, or the longest unused cached one; None when all are held."""
+        if self.free:
+            block = self.free.popleft()
+        elif self.cached:
+            block, _ = self.cached.popitem(last=False)
+            del self._known[self._key_of.pop(block)]
+        else:
+            return None
+        self.refs[block] = 1
+        return block
+
+    def share(self, blocks: list[int]):
+        for block in blocks:
+            self.cached.pop(block, None)
+            self.refs[block] += 1
+
+    def release(self, blocks: list[int]):
+        """The end of a table first: a block without its beginning can never be found, so it goes before it."""
+        for block in reversed(blocks):
+            self.refs[block] -= 1
+            assert self.refs[block] >= 0, f"block {block} released twice"
+            if self.refs[block] == 0:
+                if block in self._key_of:
+                    self.cached[block] = None
+                else:
+                    self.free.append(block)
+
+    def is_read_only(self, block: int) -> bool:
+        return self.refs[block] > 1 or block in self._key_of
+
+    def find(self, tokens: list[int], limit: int) -> tuple[list[int], list[int]]:
+        """(blocks, their numbers) of the longest known beginning of tokens[:limit], now also held by the caller."""
+        started = time.perf_counter()
+        blocks, numbers, before = [], [], ROOT
+        for start in range(0, limit - BLOCK + 1, BLOCK) if self.use_prefix_cache else ():
+            hit = self._known.get((before, tuple(tokens[start:start + BLOCK])))
+            if hit is None:
+                break
+            block, before = hit
+            blocks.append(block)
+            numbers.append(before)
+        self.share(blocks)
+        self.num_looked_up += limit
+        self.num_hit_tokens += len(blocks) * BLOCK
+        self.lookup_sec += time.perf_counter() - started
+        return blocks, numbers
+
+    def register(self, table: list[int], numbers: list[int], tokens: list[int], num_computed: int):
+        """Make the full blocks of a table findable and extend their numbers, in place."""
+        if not self.use_prefix_cache or num_computed < (len(numbers) + 1) * BLOCK:
+            return
+        started = time.perf_counter()
+        for i in range(len(numbers), num_computed // BLOCK):
+            key = (numbers[-1] if numbers else ROOT, tuple(tokens[i * BLOCK:(i + 1) * BLOCK]))
+            if key not in self._known:   # else another request computed the same; its block is the one to be found
+                self._known[key] = (table[i], next(self._numbers))
+                self._key_of[table[i]] = key
+            numbers.append(self._known[key][1])
+        self.lookup_sec += time.perf_counter() - started
+
+    def forget(self):
+        """Nothing that was computed can be found any more; nobody may hold a block."""
+        assert self.num_available == self.num_blocks, f"{self.num_blocks - self.num_available} blocks are held"
+        self._known.clear()
+        self._key_of.clear()
+        self.free.extend(self.cached)
+        self.cached.clear()
+
+
+class PagedCache:
+    """kv (n_layer, num_blocks, BLOCK, 2, H_kv, D)."""
+
+    def __init__(self, config, num_blocks: int, *, device, dtype):
         head_dim = config.n_embd // config.n_head
-        shape = (config.n_layer, num_rows, config.n_kv_head, max_len, head_dim)
-        self.k, self.v = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
-        self.max_len = max_len
-        self.lengths = [0] * num_rows
+        # zeros: what a row must not see is multiplied by 0, and 0 * NaN is NaN
+        self.kv = torch.zeros((config.n_layer, num_blocks, BLOCK, 2, config.n_kv_head, head_dim),
+                              device=device, dtype=dtype)
+        self.windows = sorted({config.layer_window(layer) for layer in range(config.n_layer)})
 
-    def view(self, start: int, stop: int, num_new: int) -> "CacheView":
-        """Rows start..stop, about to be extended by num_new positions each."""
-        return CacheView(self, start, stop, num_new)
-
-    def copy(self, source: int, target: int, num_tokens: int):
-        """Row `target` becomes the first num_tokens of row `source`."""
-        for store in (self.k, self.v):
-            store[:, target, :, :num_tokens] = store[:, source, :, :num_tokens]
-        self.lengths[target] = num_tokens
+    def copy_block(self, source: int, target: int):
+        self.kv[:, target] = self.kv[:, source]
 
 
-class CacheView:
-    """A slice of rows during one forward pass: what the model appends to and attends over.
+def bytes_per_block(config, dtype: torch.dtype) -> int:
+    kv_dim = config.n_kv_head * (config.n_embd // config.n_head)
+    return config.n_layer * BLOCK * 2 * kv_dim * dtype.itemsize
 
-    positions (B, T) are where the new tokens go. Short prompts in a batch are padded on the right: the
-    padding lands beyond the row's own end, where no query of that row can see it, until real tokens
-    overwrite it. The caller sets `cache.lengths` to the true lengths afterwards.
+
+def choose_num_blocks(config, max_rows: int, max_context: int, device: torch.device, dtype: torch.dtype) -> int:
+    """Enough for max_rows full contexts if memory has room for it, else as many as it has room for."""
+    per_row = -(-max_context // BLOCK) + 1   # + 1: the copy of a shared block exists beside it for a moment
+    free = free_bytes(device)
+    affordable = max_rows * per_row if free is None else int(free * MEMORY_SHARE) // bytes_per_block(config, dtype)
+    if affordable < per_row:
+        needed = per_row * bytes_per_block(config, dtype) / MEMORY_SHARE
+        raise UserError(f"{free / 2**20:,.0f} MiB free on {device}: one row of {max_context} tokens needs "
+                        f"{needed / 2**20:,.0f}; free some memory, or take a smaller model or context")
+    return min(max_rows * per_row, affordable)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """What may still be allocated; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    meminfo = Path("/proc/meminfo")
+    if device.type != "cpu" or not meminfo.exists():
+        return None
+    available = next((line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")), None)
+    return int(available.split()[1]) * 1024 if available else None
+
+
+class Rows(NamedTuple):
+    """Requests of one step with about as many new tokens each: P of them, padded to T."""
+    start: int                    # their tokens are start..stop of the step's
+    stop: int
+    index: torch.Tensor | None    # (P, T) into the step's tokens; None when no row is padded
+    inverse: torch.Tensor | None  # (stop - start,) into the padded P * T
+    shape: tuple[int, int]        # P, T
+    keys: dict                    # window -> (blocks (P * num_blocks,), bias (P, 1, T, S))
+
+
+class StepCache:
+    """One forward pass over N tokens of several requests, each at its own position.
+
+    parts: (table, start, num_new) per request, in ascending order of num_new. A row reads only the blocks that its
+    window reaches. All that the layers need is made here, once, from one transfer to the device.
     """
 
-    def __init__(self, cache: KVCache, start: int, stop: int, num_new: int):
-        device, lengths = cache.k.device, cache.lengths[start:stop]
-        self._num_keys = max(lengths) + num_new
-        assert self._num_keys <= cache.max_len, f"{self._num_keys} tokens in a row of {cache.max_len}"
-        starts = torch.tensor(lengths, device=device)
-        self.positions = starts[:, None] + torch.arange(num_new, device=device)
-        self.lengths = starts + num_new
-        self._k, self._v = cache.k[:, start:stop], cache.v[:, start:stop]
-        self._rows = torch.arange(stop - start, device=device)[:, None]
+    def __init__(self, cache: PagedCache, parts: list[tuple[list[int], int, int]]):
+        self._kv, self._windows, device = cache.kv, cache.windows, cache.kv.device
+        positions = [p for _, start, num_new in parts for p in range(start, start + num_new)]
+        slots = [table[p // BLOCK] * BLOCK + p % BLOCK
+                 for table, start, num_new in parts for p in range(start, start + num_new)]
+        self.positions, self._slots = torch.tensor([positions, slots], device=device)
+        self.groups, begin = [], 0
+        for _, group in itertools.groupby(parts, key=lambda part: (part[2] - 1).bit_length()):
+            self.groups.append(self._rows(list(group), begin))
+            begin = self.groups[-1].stop
+
+    def _rows(self, parts, begin: int) -> Rows:
+        device, T = self._kv.device, parts[-1][2]
+        counts = [num_new for _, _, num_new in parts]
+        index = inverse = None
+        if counts[0] != T:
+            begins = [begin + sum(counts[:i]) for i in range(len(counts))]
+            index = torch.tensor([[first + min(t, n - 1) for t in range(T)] for first, n in zip(begins, counts)],
+                                 device=device)
+            inverse = torch.tensor([row * T + t for row, n in enumerate(counts) for t in range(n)], device=device)
+        starts = torch.tensor([start for _, start, _ in parts], device=device)
+        queries = starts[:, None] + torch.arange(T, device=device)  # (P, T)
+        keys = {window: self._reach(parts, queries, window) for window in self._windows}
+        return Rows(begin, begin + sum(counts), index, inverse, (len(parts), T), keys)
+
+    def _reach(self, parts, queries, window: int):
+        """The blocks that each row's queries may see, padded with block 0, and who sees what of them."""
+        firsts = [0 if window < 0 else max(0, start - window + 1) // BLOCK for _, start, _ in parts]
+        tables = [table[first:-(-(start + num_new) // BLOCK)] for first, (table, start, num_new) in zip(firsts, parts)]
+        longest = max(len(table) for table in tables)
+        blocks = torch.tensor([table + [0] * (longest - len(table)) for table in tables], device=queries.device)
+        places = torch.tensor(firsts, device=queries.device)[:, None] * BLOCK + torch.arange(
+            longest * BLOCK, device=queries.device)   # (P, S), the position of every key
+        bias = torch.zeros((), device=queries.device, dtype=self._kv.dtype).expand(*queries.shape, places.size(1))
+        return blocks.flatten(), bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None]
 
     def append(self, layer: int, k, v):
-        """k and v (B, T, H_kv, D) of the new positions."""
-        self._k[layer][self._rows, :, self.positions] = k.to(self._k.dtype)
-        self._v[layer][self._rows, :, self.positions] = v.to(self._v.dtype)
+        """k and v (N, H_kv, D) of the new tokens."""
+        kv = self._kv[layer].flatten(0, 1)
+        kv[:, 0].index_copy_(0, self._slots, k)
+        kv[:, 1].index_copy_(0, self._slots, v)
 
-    def keys_values(self, layer: int):
-        """(B, H_kv, S, D) each, S the longest row of the slice."""
-        return self._k[layer][:, :, :self._num_keys], self._v[layer][:, :, :self._num_keys]
+    def keys_values(self, layer: int, rows: Rows, window: int):
+        """k and v (P, H_kv, S, D)."""
+        kv = self._kv[layer].index_select(0, rows.keys[window][0])
+        kv = kv.view(rows.shape[0], -1, *kv.shape[2:])  # (P, S, 2, H_kv, D)
+        return kv[:, :, 0].transpose(1, 2), kv[:, :, 1].transpose(1, 2)

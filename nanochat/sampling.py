@@ -2,8 +2,8 @@
 
 A row's noise is a hash of (seed, position) and of nothing else, so what a request draws does not depend on
 who shares its batch (the logits it draws from may still differ in their last bits). One uniform number per
-row goes through the inverse of the cumulative distribution, after temperature, top-k and top-p in that order.
-Left out: penalties, min-p, logit bias.
+row goes through the inverse of the cumulative distribution, after temperature, top-k, top-p and min-p in that order.
+Left out: penalties, logit bias.
 
 B rows, V vocab.
 """
@@ -24,18 +24,20 @@ class Sampled(NamedTuple):
     logprobs: torch.Tensor | None  # (B,) log p of the chosen ids under softmax(logits), untempered and unfiltered
 
 
-def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, with_logprobs=False) -> Sampled:
+def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, min_p=None,
+           with_logprobs=False) -> Sampled:
     """Draw from logits (B, V). All settings are (B,) tensors; seeds and positions int64.
 
     temperature None: every row is greedy; a row at 0 is. top_k None or 0: no limit, else exactly the k largest, lower
     ids first among equals. top_p None or 1: no limit, else the fewest largest ones that hold at least top_p of
-    what top-k left. The caller knows on the host which filters are in use, and None saves the sort.
+    what top-k left. min_p None or 0: no limit, else those at least min_p times as likely as the likeliest.
+    The caller knows on the host which filters are in use, and None saves the sort.
     """
     ids = greedy = logits.argmax(dim=-1)
     if temperature is not None:
         is_greedy = temperature < MIN_TEMPERATURE
         scaled = logits / temperature.masked_fill(is_greedy, 1.0)[:, None]
-        drawn = _draw(scaled, uniform(seeds, positions).to(logits.dtype), top_k, top_p)
+        drawn = _draw(scaled, uniform(seeds, positions).to(logits.dtype), top_k, top_p, min_p)
         ids = torch.where(is_greedy, greedy, drawn)
     logprobs = None
     if with_logprobs:
@@ -43,11 +45,13 @@ def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None
     return Sampled(ids, logprobs)
 
 
-def _draw(logits, noise, top_k, top_p):
+def _draw(logits, noise, top_k, top_p, min_p):
     """The id at which the cumulative distribution, in the order of ids, passes `noise`, per row."""
     probs = logits.softmax(dim=-1)
     if top_k is not None or top_p is not None:
         probs = probs.masked_fill(_cut(logits, probs, top_k, top_p), 0.0)
+    if min_p is not None:
+        probs = probs.masked_fill(probs < min_p[:, None] * probs.amax(-1, keepdim=True), 0.0)
     return _inverse_cdf(probs, noise)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nanochat.attention import attention, attention_cached
-from nanochat.kvcache import KVCache
+from nanochat.kvcache import PagedCache, StepCache
 
 B, T, D = 2, 13, 8
 
@@ -57,19 +57,14 @@ def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(kv_he
     q, k, v = random_qkv(4, kv_heads)
     whole = naive(q, k, v, window, None)
     starts, num_new = [2, 9], 3
-    cache = one_layer_cache(kv_heads)
+    config = type("Config", (), {"n_embd": 4 * D, "n_head": 4, "n_kv_head": kv_heads, "n_layer": 1,
+                                 "layer_window": lambda layer: window})
+    cache = PagedCache(config, 4, device="cpu", dtype=torch.float64)
     for row, start in enumerate(starts):
-        fill = cache.view(row, row + 1, start)
-        fill.append(0, k[row:row + 1, :start], v[row:row + 1, :start])
-        cache.lengths[row] = start
+        StepCache(cache, [([row + 1], 0, start)]).append(0, k[row, :start], v[row, :start])
     new = torch.tensor(starts)[:, None] + torch.arange(num_new)
     rows = torch.arange(B)[:, None]
-    view = cache.view(0, B, num_new)
-    view.append(0, k[rows, new], v[rows, new])
-    out = attention_cached(q[rows, new], view, 0, lengths=view.lengths, window=window)
-    torch.testing.assert_close(out, whole[rows, new], rtol=0, atol=1e-12)
-
-
-def one_layer_cache(kv_heads):
-    config = type("Config", (), {"n_embd": 4 * D, "n_head": 4, "n_kv_head": kv_heads, "n_layer": 1})
-    return KVCache(config, B, T + 4, device="cpu", dtype=torch.float64)
+    step = StepCache(cache, [([row + 1], start, num_new) for row, start in enumerate(starts)])
+    step.append(0, k[rows, new].flatten(0, 1), v[rows, new].flatten(0, 1))
+    out = attention_cached(q[rows, new].flatten(0, 1), step, 0, window=window)
+    torch.testing.assert_close(out, whole[rows, new].flatten(0, 1), rtol=0, atol=1e-12)

@@ -3,13 +3,13 @@ import threading
 
 import pytest
 import torch
-import torch.nn as nn
 
 from nanochat import engine as engine_module
 from nanochat.common import UserError
-from nanochat.engine import Delta, Engine, SamplingParams, inference_copy
+from nanochat.engine import Delta, Engine, SamplingParams
 from nanochat.gpt import GPT, GPTConfig
-from nanochat.kvcache import KVCache
+from nanochat.kvcache import PagedCache, StepCache
+from nanochat.served import ServedGPT
 from nanochat.tokenizer import Tokenizer
 
 CONTEXT = 48
@@ -23,10 +23,11 @@ def tok():
     return Tokenizer.train(["the cat sat on the mat, the dog on the log: 12 + 34 = 46"] * 3, vocab_size=290)
 
 
-def tiny_model(tok, *, seed=0, dtype=torch.float64, layer_types=("full", "sliding"), n_kv_head=2) -> GPT:
-    """Random in every weight: init_weights would leave attention and MLP without effect. No special is ever likely."""
+def tiny_model(tok, *, seed=0, dtype=torch.float64, layer_types=("full", "sliding"), n_kv_head=2, n_embd=32) -> GPT:
+    """Random in every weight: init_weights would leave attention and MLP without effect. No special is ever likely. The
+    upper layer has value embeddings."""
     config = GPTConfig(sequence_len=CONTEXT, vocab_size=tok.vocab_size, n_layer=2, n_head=4, n_kv_head=n_kv_head,
-                       n_embd=32, layer_types=layer_types, window=5)
+                       n_embd=n_embd, layer_types=layer_types, window=5, value_embed_layers=(1,))
     model = GPT(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -53,66 +54,62 @@ def naive_greedy(model, prompt, num_tokens):
 # -----------------------------------------------------------------------------
 # The cache against the full forward, in float64
 
+@torch.no_grad()
+def test_bf16_weights_packed_or_not_are_as_close_to_fp32_as_the_models_own_bf16_is(tok):
+    """On a CPU they are packed and small batches padded: one row, a few, and more than the padding."""
+    model = tiny_model(tok, dtype=torch.float32, n_embd=64)
+    engine = Engine(model, tok, dtype=torch.bfloat16)
+    ids = random_prompts(tok, [40])[0]
+    exact = model.logits(model(torch.tensor([ids]))[0]).log_softmax(-1)
+    model.activation_dtype = torch.bfloat16
+    twin = model.logits(model(torch.tensor([ids]))[0]).log_softmax(-1)
+    bound = 3 * (twin - exact)[:, :280].abs().max().item()
+    for prefix in (1, 20, 39):
+        score, = engine.score([(ids[:prefix], ids[prefix:])])
+        wanted = [exact[i - 1, ids[i]].item() for i in range(prefix, 40)]
+        assert score.logprobs == pytest.approx(wanted, abs=bound)
+    assert 0 < bound < 2
+
+
+def test_an_engine_leaves_the_models_own_weights_alone(tok):
+    model = tiny_model(tok, dtype=torch.float32)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    Engine(model, tok, dtype=torch.bfloat16).generate(random_prompts(tok, [5]), SamplingParams(max_tokens=3))
+    assert all(p.dtype == torch.float32 and torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @torch.no_grad()
-def test_kv_cache_basic(tok, shape):
+def test_requests_at_different_positions_in_scattered_blocks_equal_the_full_forward(tok, shape):
     model = tiny_model(tok, **SHAPES[shape])
-    ids, = random_prompts(tok, [20])
-    cache = KVCache(model.config, 1, CONTEXT, device="cpu", dtype=torch.float64)
-    outputs = []
-    for begin, end in [(0, 9), *((i, i + 1) for i in range(9, 20))]:  # prefill, then decode
-        outputs.append(model(torch.tensor([ids[begin:end]]), cache=cache.view(0, 1, end - begin)))
-        cache.lengths[0] = end
-    torch.testing.assert_close(torch.cat(outputs, dim=1), model(torch.tensor([ids])), rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@torch.no_grad()
-def test_rows_of_unequal_length_prefilled_in_chunks_and_padded_equal_the_full_forward(tok, shape):
-    model = tiny_model(tok, **SHAPES[shape])
-    lengths, num_decoded, chunk = [3, 17, 8], 6, 4
-    rows = random_prompts(tok, [length + num_decoded for length in lengths])
-    cache = KVCache(model.config, 4, CONTEXT, device="cpu", dtype=torch.float64)
-    outputs = [[] for _ in rows]
-
-    def feed(num_new, pieces):
-        padded = torch.tensor([piece + [7] * (num_new - len(piece)) for piece in pieces])
-        hidden = model(padded, cache=cache.view(1, 4, num_new))
-        for row, piece in enumerate(pieces):
-            outputs[row].append(hidden[row, :len(piece)])
-            cache.lengths[1 + row] += len(piece)
-
-    for begin in range(0, max(lengths), chunk):
-        feed(chunk, [row[begin:min(begin + chunk, length)] for row, length in zip(rows, lengths)])
-    for i in range(num_decoded):
-        feed(1, [[row[length + i]] for row, length in zip(rows, lengths)])
-    for row, output in zip(rows, outputs):
-        torch.testing.assert_close(torch.cat(output), model(torch.tensor([row]))[0], rtol=0, atol=1e-9)
-
-
-@torch.no_grad()
-def test_a_copied_row_continues_like_its_source(tok):
-    model = tiny_model(tok)
-    ids, = random_prompts(tok, [12])
-    cache = KVCache(model.config, 3, CONTEXT, device="cpu", dtype=torch.float64)
-    model(torch.tensor([ids[:11]]), cache=cache.view(2, 3, 11))
-    cache.copy(2, 0, 8)  # also a part of a row is a row
-    hidden = model(torch.tensor([ids[8:]]), cache=cache.view(0, 1, 4))
-    torch.testing.assert_close(hidden, model(torch.tensor([ids]))[:, 8:], rtol=0, atol=1e-9)
+    served = ServedGPT(model, torch.float64, torch.device("cpu"))
+    cache = PagedCache(model.config, 12, device="cpu", dtype=torch.float64)
+    rows, tables = random_prompts(tok, [30, 44, 9]), [[7, 2], [3, 9, 1], [5]]
+    outputs, done = [[] for _ in rows], [0, 0, 0]
+    for counts in ([3, 17, 1], [9, 9, 2], [1, 1, 1], [16, 16, 4], [1, 1, 1]):
+        parts = sorted(zip(counts, range(3)))
+        hidden = served.forward(torch.tensor([i for n, r in parts for i in rows[r][done[r]:done[r] + n]]),
+                                StepCache(cache, [(tables[r], done[r], n) for n, r in parts]))
+        for piece, (n, r) in zip(hidden.split([n for n, _ in parts]), parts):
+            outputs[r].append(piece)
+            done[r] += n
+    for row, output, n in zip(rows, outputs, done):
+        torch.testing.assert_close(torch.cat(output), model(torch.tensor([row[:n]]))[0], rtol=0, atol=1e-9)
 
 
 # -----------------------------------------------------------------------------
 # Requests
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_greedy_answers_equal_a_loop_that_recomputes_everything(tok, shape, monkeypatch):
+def test_greedy_answers_equal_a_loop_that_recomputes_everything(tok, shape):
     """More prompts than rows, of unequal length and budget: rows join, leave and move. Prefill in many small chunks."""
-    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 11)
     model = tiny_model(tok, **SHAPES[shape])
     prompts = random_prompts(tok, [5, 1, 30, 12, 2, 40, 7, 19, 3])
     budgets = [4, 9, 1, 12, 7, 20, 3, 6, 12]
     params = [SamplingParams(max_tokens=budget, temperature=0) for budget in budgets]
-    answers = Engine(model, tok, max_rows=3).generate(prompts, params)
+    engine = Engine(model, tok, max_rows=3, step_tokens=11, num_blocks=5)  # a context and a half
+    answers = engine.generate(prompts, params)
+    assert engine.pool.num_available == 5
     assert [group[0].ids for group in answers] == [naive_greedy(model, p, b) for p, b in zip(prompts, budgets)]
     assert all(group[0].finish_reason == "length" and not any(group[0].forced) for group in answers)
 
@@ -184,7 +181,7 @@ def test_samples_of_a_prompt_share_its_prefill(tok, monkeypatch):
     engine = Engine(tiny_model(tok), tok, max_rows=4)
     shapes = record_forward_shapes(engine, monkeypatch)
     answers = engine.generate(random_prompts(tok, [20]), SamplingParams(max_tokens=3, temperature=0, n=4))
-    assert shapes == [(1, 19), (4, 1), (4, 1), (4, 1)]
+    assert shapes == [20, 1 + 3, 4, 3]  # the others come a step later: the last id again, and a copied block
     assert all(c.ids == answers[0][0].ids for c in answers[0])
 
 
@@ -193,12 +190,12 @@ def test_finished_rows_do_not_decode_on(tok, monkeypatch):
     shapes = record_forward_shapes(engine, monkeypatch)
     params = [SamplingParams(max_tokens=m, temperature=0) for m in (1, 4, 2)]
     engine.generate(random_prompts(tok, [1, 1, 1]), params)
-    assert shapes == [(3, 1), (2, 1), (1, 1), (1, 1)]
+    assert shapes == [3, 2, 1, 1]
 
 
 def record_forward_shapes(engine, monkeypatch):
     shapes, forward = [], engine.model.forward
-    recorder = lambda idx, **kw: shapes.append(tuple(idx.shape)) or forward(idx, **kw)
+    recorder = lambda ids, cache: shapes.append(len(ids)) or forward(ids, cache)
     monkeypatch.setattr(engine.model, "forward", recorder)
     return shapes
 
@@ -233,10 +230,9 @@ def test_logprobs_are_those_of_the_full_forward_whatever_the_temperature(tok):
 
 
 def test_score_equals_the_full_forward(tok, monkeypatch):
-    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 50)
     monkeypatch.setattr(engine_module, "SCORE_ROWS", 5)
     model = tiny_model(tok)
-    engine = Engine(model, tok)
+    engine = Engine(model, tok, step_tokens=13)
     pairs = [tuple(random_prompts(tok, lengths, seed)) for seed, lengths in
              enumerate([(3, 4), (20, 28), (1, 1), (9, 2), (2, 9)])]
     greedy = naive_greedy(model, pairs[0][0], 4)
@@ -268,21 +264,6 @@ def test_a_single_stop_string_may_be_given_bare():
 # -----------------------------------------------------------------------------
 # Weights
 
-def test_weights_are_cast_once_and_the_masters_stay(tok, monkeypatch):
-    model = tiny_model(tok, dtype=torch.float32)
-    model.activation_dtype = torch.bfloat16
-    monkeypatch.setattr(torch, "compile", lambda f, **kw: lambda *x: pytest.fail("compiled"))
-    model.compile_blocks()  # with a graph for every number of rows, if the engine took these along
-    engine = Engine(model, tok)
-    assert {p.dtype for p in engine.model.parameters()} == {torch.bfloat16} == {engine.cache.k.dtype}
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert engine.generate(random_prompts(tok, [3]), GREEDY)[0][0].error is None
-    shared = inference_copy(model, torch.float32, torch.device("cpu"))
-    assert shared.lm_head.weight.data_ptr() == model.lm_head.weight.data_ptr()
-    assert shared(torch.tensor([[1, 2]])).dtype == torch.float32
-    assert model.lm_head.weight.requires_grad and not shared.lm_head.weight.requires_grad
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_after_load_weights_rollouts_equal_a_fresh_engine(tok, dtype):
     model, other = tiny_model(tok, dtype=torch.float32), tiny_model(tok, dtype=torch.float32, seed=1)
@@ -311,29 +292,33 @@ def test_load_weights_refuses_while_something_runs_but_not_after_a_closed_stream
 # -----------------------------------------------------------------------------
 # Scripted models: what the host does with ids
 
-class Scripted(nn.Module):
+class Scripted:
     """Says ids[i] at position i of the row, whatever it is fed; remembers what that was."""
-    activation_dtype = None
 
-    def __init__(self, tok, ids, prompt_len=1):
-        super().__init__()
-        self.config = GPTConfig(sequence_len=400, vocab_size=tok.vocab_size, n_layer=1, n_head=1, n_kv_head=1, n_embd=2,
-                                layer_types=("full",), window=-1)
-        self.lm_head = nn.Linear(1, 1)
-        self.script = [0] * (prompt_len - 1) + ids
-        self.fed = []
+    def __init__(self, tok, ids):
+        self.config = script_config(tok)
+        self.script, self.fed = ids, []
 
-    def forward(self, idx, cache):
-        self.fed += idx[0].tolist()
-        return cache.positions[..., None].float()
+    def forward(self, ids, cache):
+        self.fed += ids.tolist()
+        return cache.positions[:, None].float()
 
     def logits(self, hidden):
         says = torch.tensor([self.script[int(p)] if p < len(self.script) else 0 for p in hidden[:, 0]])
         return torch.full((len(says), self.config.padded_vocab_size), -5.0).scatter(1, says[:, None], 5.0)
 
 
+def script_config(tok):
+    return GPTConfig(sequence_len=400, vocab_size=tok.vocab_size, n_layer=1, n_head=1, n_kv_head=1, n_embd=2,
+                     layer_types=("full",), window=-1)
+
+
 def scripted_engine(tok, ids, **kw):
-    return Engine(Scripted(tok, ids), tok, **kw)
+    model = GPT(script_config(tok))
+    model.init_weights(0)
+    engine = Engine(model, tok, **kw)
+    engine.model = Scripted(tok, ids)
+    return engine
 
 
 def tool_script(tok, expression, result, before="", after=""):
@@ -496,7 +481,7 @@ def test_an_id_the_tokenizer_cannot_take_fails_alone(tok):
                 raise ValueError("no bytes for 65")
             return tok.decode_bytes(ids)
 
-    engine = Engine(Scripted(tok, list(b"xyzAbc")), Trouble())
+    engine = scripted_engine(Trouble(), list(b"xyzAbc"))
     long, short = engine.generate([[tok.bos_id]] * 2, [GREEDY, SamplingParams(max_tokens=3, temperature=0)])
     assert (long[0].finish_reason, long[0].text) == ("error", "xyz") and "no bytes for 65" in long[0].error
     assert (short[0].finish_reason, short[0].text) == ("length", "xyz")
@@ -508,7 +493,7 @@ def test_a_model_that_raises_ends_what_was_running_and_the_engine_serves_on(tok,
     engine = Engine(model, tok, max_rows=2)
     prompts = random_prompts(tok, [4, 6, 5])
 
-    def fails(idx, **kw):
+    def fails(ids, cache):
         monkeypatch.undo()
         raise error
 
@@ -611,3 +596,44 @@ def test_engines_without_a_thread_serve_two_callers_at_once(tok):
     heard = [next(first), next(second)]
     assert said([heard[0], *first]) == decoded(tok, naive_greedy(model, prompts[0], 12))
     assert said([heard[1], *second]) == decoded(tok, naive_greedy(model, prompts[1], 12))
+
+
+def test_min_p_leaves_what_is_nearly_as_likely_as_the_best(tok):
+    model = tiny_model(tok)
+    answer = Engine(model, tok).generate([[1, 2, 3]], SamplingParams(max_tokens=9, temperature=2.0, min_p=1.0))[0][0]
+    assert answer.ids == naive_greedy(model, [1, 2, 3], 9)
+
+
+@pytest.mark.parametrize("seeds", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)])
+def test_random_mixes_equal_the_full_forward_and_leak_no_block(tok, seeds):
+    """Few blocks, small budgets, shared beginnings, forks, aborts, new weights: one full forward checks each answer."""
+    num_preemptions = num_hits = 0
+    for seed in seeds:
+        rng = random.Random(seed)
+        model = tiny_model(tok, seed=seed % 7, **rng.choice(list(SHAPES.values())))
+        num_blocks = rng.randrange(4, 12)
+        engine = Engine(model, tok, max_rows=rng.randrange(1, 6), num_blocks=num_blocks,
+                        step_tokens=rng.randrange(1, 40), live_tokens=rng.randrange(1, 40))
+        start, = random_prompts(tok, [32], seed)
+        asked = []
+        for i in range(6):
+            prompt = start[:rng.randrange(33)] + random_prompts(tok, [rng.randrange(1, 15)], seed + i)[0]
+            heard = []
+            request = engine.submit(prompt, SamplingParams(max_tokens=rng.randrange(1, 12), temperature=0), heard.append)
+            asked.append((prompt, heard))
+            for _ in range(rng.randrange(4)):
+                engine.step()
+            if rng.random() < 0.25:
+                engine.abort(request)
+        samples = engine.generate([start], SamplingParams(max_tokens=5, temperature=0, n=3))[0]
+        while not all(heard and heard[-1].finish_reason for _, heard in asked):
+            engine.step()
+        assert engine.pool.num_available == num_blocks and not any(engine.pool.refs)
+        num_preemptions, num_hits = num_preemptions + engine.num_preemptions, num_hits + engine.pool.num_hit_tokens
+        assert [sample.ids for sample in samples] == [naive_greedy(model, start, 5)] * 3
+        for prompt, heard in asked:
+            ids = naive_greedy(model, prompt, heard[-1].num_tokens)
+            assert said(heard) == decoded(tok, ids)
+        engine.load_weights(model)
+        assert len(engine.pool.free) == num_blocks
+    assert num_preemptions and num_hits
