@@ -152,7 +152,7 @@ class GPT(nn.Module):
     def forward(self, idx, *, doc_ids=None):
         """Token ids (B, T) to normed hidden states (B, T, C).
 
-        doc_ids (B, T) keeps documents apart. Decoding from a cache is `quant.ServedGPT`'s, with the same weights.
+        doc_ids (B, T) keeps documents apart. Decoding from a cache is `served.ServedGPT`'s, with the same weights.
         """
         T = idx.size(1)
         assert T <= self.config.sequence_len, f"{T} tokens in a row, the model takes {self.config.sequence_len}"

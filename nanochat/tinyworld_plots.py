@@ -5,6 +5,7 @@ answer's slot decides what competes with it: a slot's first letter is its kind (
 split, and each held-out split has plots of its own besides the shared ones.
 """
 
+import functools
 import random
 import re
 from typing import NamedTuple
@@ -536,10 +537,22 @@ def _with_pronoun(statement: str, actor: str) -> str:
     return f"{pronoun} {statement.removeprefix(name)}" if pronoun and statement.startswith(name) else statement
 
 
+@functools.cache
+def _known_verbs(kind: str, split: str) -> tuple[tuple[str, str], ...]:
+    """Those of training, and of a held-out split its own besides."""
+    verbs, = (verbs for name, verbs, *_ in DEEDS if name == kind)
+    return tuple(verb for verb in verbs if split_of("verb", kind, verb[0]) in ("train", split))
+
+
+@functools.cache
+def _known_states(split: str) -> tuple:
+    return tuple(state for state in STATES if split_of("state", state[0]) in ("train", split))
+
+
 def _draw_deed(rng, split, actor, used):
     """(statement, questions), or None when nothing new is left to do it to."""
-    kind, verbs, statement, questions = rng.choice(DEEDS)
-    base, past = rng.choice([verb for verb in verbs if split_of("verb", kind, verb[0]) in ("train", split)])
+    kind, _, statement, questions = rng.choice(DEEDS)
+    base, past = rng.choice(_known_verbs(kind, split))
     pair = {"x": f"{{{actor}}}", "y": _object_of(rng, kind, actor, used)}
     pair["o"] = _object_of(rng, "t", actor, used) if kind == "g" else ""
     if None in pair.values() or (kind, base) in used:
@@ -550,7 +563,7 @@ def _draw_deed(rng, split, actor, used):
 
 
 def _draw_state(rng, split, actor, used):
-    statement, questions = rng.choice([state for state in STATES if split_of("state", state[0]) in ("train", split)])
+    statement, questions = rng.choice(_known_states(split))
     kinds = sorted(set(re.findall(r"\{(\w)\}", statement)) - {"x"})
     fill = {"x": f"{{{actor}}}"} | {kind: _object_of(rng, "b" if kind == "y" else kind, actor, used) for kind in kinds}
     if None in fill.values() or statement in used:
