@@ -196,13 +196,44 @@ def resume(run: Run, model: GPT, optimizer, *, is_asked: bool) -> tuple[Path | N
     saved = newest_step(run.dir) if is_asked else None
     if saved is None:
         run.cut_metrics(0)
+        forget_rollbacks(run.dir)
         return None, {"step": 0, "loader": None, "meter": None}
     load_weights(model, saved)
     load_optimizer(optimizer, saved)
     state = read_json(saved / "state.json")
+    apply_rollbacks(run.dir, state)
     run.cut_metrics(state["step"])
     print0(f"resuming at step {state['step']}")
     return saved, state
+
+
+# A rollback is on disk before training goes on: a launch that ends before its next save must not come back to the bad
+# batches, nor a third rollback pass for the first. So these lists join the state of whatever step is resumed.
+ROLLBACKS = "rollbacks.json"
+
+
+def record_rollback(run_dir: Path, skipped: list[int]):
+    """Of a run that just went back: the batches it leaves out."""
+    if get_dist_info().rank == 0:
+        write_json(run_dir / ROLLBACKS, [*read_rollbacks(run_dir), skipped])
+
+
+def read_rollbacks(run_dir: Path) -> list[list[int]]:
+    return read_json(run_dir / ROLLBACKS) if (run_dir / ROLLBACKS).exists() else []
+
+
+def forget_rollbacks(run_dir: Path):
+    if get_dist_info().rank == 0:
+        (run_dir / ROLLBACKS).unlink(missing_ok=True)
+
+
+def apply_rollbacks(run_dir: Path, state: dict):
+    """To a state.json, in place."""
+    rollbacks = read_rollbacks(run_dir)
+    if rollbacks:
+        state["guards"]["num_rollbacks"] = len(rollbacks)
+        loader = state["loader"]
+        loader["skipped"] = sorted({*loader["skipped"], *(batch for skipped in rollbacks for batch in skipped)})
 
 
 def weights_sha256(step_dir: Path) -> str:

@@ -6,17 +6,20 @@ fit, the longest that still fits. When none fits, the oldest is cut and its rema
 is used once per epoch. Best fit that crops throws away about 35% at 2,048 tokens (upstream's figure).
 
 Every rank runs the same packer over the rows of the whole step and reads only its own, so step g depends on
-(data, seed, g) alone: not on the number of ranks, not on the rows per forward pass.
+(data, seed, g) alone: not on the number of ranks, not on the rows per forward pass. A rollback leaves out the steps it
+went back over; their numbers are part of the state, so that every later resume leaves them out too.
 """
 
 import bisect
+import itertools
 from collections import deque
-from typing import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 
 from nanochat.common import UserError
+from nanochat.prefetch import Prefetch
 
 BUFFER_DOCUMENTS = 128  # waiting documents to choose from: enough for a fit within a few tokens
 
@@ -123,27 +126,81 @@ class RowPacker:
         return doc
 
 
+STATE_KEYS = {"fingerprint", "seed", "next_batch", "epoch", "next_doc", "buffer", "skipped"}
+
+
 def check_state(state: dict | None, fingerprint: str, seed: int):
-    if state and (state["fingerprint"], state["seed"]) != (fingerprint, seed):
+    if state is None:
+        return
+    if state.keys() != STATE_KEYS:
+        raise UserError("the checkpoint's loader state is of another version of this code; finish that run with the "
+                        "code it was started with, or start again with --overwrite")
+    if (state["fingerprint"], state["seed"]) != (fingerprint, seed):
         raise UserError(f"the checkpoint was trained on data {state['fingerprint'][:12]} with seed {state['seed']}, this "
                         f"run reads {fingerprint[:12]} with seed {seed}; give the old data and seed, or --overwrite")
 
 
-def build_loader(split, *, fingerprint: str, seed: int, sequence_len: int, rows_per_step: int, device_batch_size: int,
-                 rank: int, world: int, device: torch.device, state: dict | None = None) -> Iterator[tuple]:
-    """Yields (x, y, state) without end, accumulation passes to a step: x and y (b, T) int64 on `device`, y one token
-    ahead of x. state, JSON, is where to resume once the whole step has been consumed."""
-    check_state(state, fingerprint, seed)
-    packer = RowPacker(split.lengths, sequence_len + 1, seed=seed, can_cut=True, state=state)
-    assert rows_per_step % (device_batch_size * world) == 0
-    while True:
+class Loader:
+    """Yields (*batch, state) without end, accumulation passes to a step. `state`, JSON, is where to resume once that
+    whole step has been consumed; what was made ahead is not in it.
+
+    collate makes the tensors of one pass from its rows, lists of pieces; unpack makes the batch from them once they
+    are on `device`. Steps are numbered from 0, skipped ones included, and hold the same rows whatever was skipped.
+    """
+
+    def __init__(self, lengths: np.ndarray, row_tokens: int, *, can_cut: bool, collate: Callable, unpack: Callable,
+                 fingerprint: str, seed: int, rows_per_step: int, device_batch_size: int, rank: int, world: int,
+                 device: torch.device, state: dict | None = None):
+        check_state(state, fingerprint, seed)
+        assert rows_per_step % (device_batch_size * world) == 0
+        packer = RowPacker(lengths, row_tokens, seed=seed, can_cut=can_cut, state=state)
+        self._unpack, self._skipped = unpack, set(state["skipped"] if state else ())
+        self._next_batch = state["next_batch"] if state else 0
+        steps = _pack_steps(packer, rows_per_step, self._next_batch, frozenset(self._skipped))
+        mine = range(rank * device_batch_size, rows_per_step, device_batch_size * world)
+        passes = ((collate(rows[start:start + device_batch_size]), {"fingerprint": fingerprint, "seed": seed, **state})
+                  for rows, state in steps for start in mine)
+        self._passes = Prefetch(passes, device)
+        self.close = self._passes.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> tuple:
+        tensors, state = next(self._passes)
+        self._next_batch = state["next_batch"]
+        return *self._unpack(*tensors), {**state, "skipped": sorted(self._skipped)}
+
+    def skip_since(self, state: dict) -> list[int]:
+        """Training went back to a checkpoint with this state, and on with the steps that follow here. Those in between
+        are skipped, in every state from now on; returns their numbers."""
+        between = sorted(set(range(state["next_batch"], self._next_batch)) - self._skipped)
+        self._skipped.update(between)
+        return between
+
+
+def _pack_steps(packer: RowPacker, rows_per_step: int, next_batch: int, skipped: frozenset) -> Iterator:
+    """(rows of a step, state after it). A skipped step is packed too, since what follows depends on it."""
+    for batch in itertools.count(next_batch):
         rows = [packer.next_row() for _ in range(rows_per_step)]
-        state = {"fingerprint": fingerprint, "seed": seed, **packer.state()}
-        for start in range(rank * device_batch_size, rows_per_step, device_batch_size * world):
-            tokens = np.stack([np.concatenate([split.tokens(*piece) for piece in row])
-                               for row in rows[start:start + device_batch_size]]).astype(np.int64)
-            batch = torch.from_numpy(tokens)
-            if device.type == "cuda":
-                batch = batch.pin_memory()
-            batch = batch.to(device, non_blocking=True)
-            yield batch[:, :-1], batch[:, 1:], state
+        if batch not in skipped:
+            yield rows, {"next_batch": batch + 1, **packer.state()}
+
+
+def build_loader(split, *, sequence_len: int, **how) -> Loader:
+    """A Loader of (x, y, state): x and y (b, T) int64, y one token ahead of x. `how` is what Loader takes."""
+    return Loader(split.lengths, sequence_len + 1, can_cut=True, **how,
+                  collate=lambda rows: (read_rows(split, rows, sequence_len + 1),),
+                  unpack=lambda tokens: (tokens[:, :-1], tokens[:, 1:]))
+
+
+def read_rows(split, rows: list[list[tuple]], row_tokens: int) -> torch.Tensor:
+    """Rows of pieces -> (rows, row_tokens) int64."""
+    tokens = np.empty((len(rows), row_tokens), dtype=np.int64)
+    for row, pieces in zip(tokens, rows):
+        at = 0
+        for doc, start, stop in pieces:
+            row[at:at + stop - start] = split.tokens(doc, start, stop)
+            at += stop - start
+        assert at == row_tokens
+    return torch.from_numpy(tokens)

@@ -4,12 +4,12 @@ Conversations are packed whole into rows of the model's own length and kept apar
 unpacked. A row without a target cannot occur: a conversation without one is dropped before packing.
 """
 
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from nanochat.dataloader import RowPacker, check_state
+from nanochat.dataloader import Loader, RowPacker
 
 
 # Batches with ever new numbers of targets are tensors of ever new sizes, over which a heap that keeps what is freed
@@ -121,15 +121,9 @@ def rows_per_epoch(sequences: list[Sequence], sequence_len: int, seed: int) -> i
     return num_rows
 
 
-def build_chat_loader(sequences: list[Sequence], *, fingerprint: str, seed: int, sequence_len: int, rows_per_step: int,
-                      device_batch_size: int, pad_id: int, rank: int, world: int, device: torch.device,
-                      state: dict | None = None) -> Iterator[tuple[Batch, dict]]:
-    """Yields (batch, state) without end, as dataloader.build_loader does for plain text."""
-    check_state(state, fingerprint, seed)
-    packer = RowPacker(predicted_lengths(sequences), sequence_len, seed=seed, can_cut=False, state=state)
-    assert rows_per_step % (device_batch_size * world) == 0
-    while True:
-        rows = [[sequences[doc] for doc, _, _ in packer.next_row()] for _ in range(rows_per_step)]
-        state = {"fingerprint": fingerprint, "seed": seed, **packer.state()}
-        for start in range(rank * device_batch_size, rows_per_step, device_batch_size * world):
-            yield collate(rows[start:start + device_batch_size], sequence_len, pad_id).to(device), state
+def build_chat_loader(sequences: list[Sequence], *, sequence_len: int, pad_id: int, **how) -> Loader:
+    """A Loader of (batch, state) over whole conversations. `how` is what Loader takes."""
+    def collate_rows(rows):
+        return collate([[sequences[doc] for doc, _, _ in row] for row in rows], sequence_len, pad_id)
+    return Loader(predicted_lengths(sequences), sequence_len, can_cut=False, collate=collate_rows,
+                  unpack=lambda *tensors: (Batch(*tensors),), **how)

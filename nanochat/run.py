@@ -4,6 +4,7 @@
         config.json     argv, resolved settings, model, commit, versions, device: written once, at the start
         metrics.jsonl   one line per logged step or event, appended
         result.json     the record; present = finished
+        rollbacks.json  batches that were rolled back and are skipped, a list per rollback
         step_00000123/  checkpoints, see checkpoint.py
 """
 
@@ -118,12 +119,14 @@ def read_metrics(run_dir: Path) -> list[dict]:
 
 
 def _is_before(line: str, step: int) -> bool:
-    """Whether a metrics line was written before the checkpoint of `step`. A line torn by a kill was not."""
+    """Whether a metrics line was written before the checkpoint of `step`, or tells of a rollback to it. A line torn by
+    a kill was not."""
     try:
         metrics = json.loads(line)
     except json.JSONDecodeError:
         return False
-    return metrics["step"] < step or (metrics["step"] == step and "loss" in metrics)
+    return metrics["step"] < step or (metrics["step"] == step
+                                      and ("loss" in metrics or metrics.get("event") == "rollback"))
 
 
 def run_config(args, settings: dict, model: dict, device: str) -> dict:

@@ -10,7 +10,7 @@ Any run continues with --resume auto, equal to the bit on CPU.
 
 import argparse
 
-from nanochat.checkpoint import build_model, checkpoint_bytes, model_json, resume
+from nanochat.checkpoint import build_model, checkpoint_bytes, model_json, record_rollback, resume
 from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
                              has_compiler, has_fast_bf16, peak_flops, print0, tokenizer_path)
 from nanochat.dataloader import build_loader
@@ -171,6 +171,7 @@ def main(args):
         # three bad steps in a row: back to the newest checkpoint, and on with batches that were not seen yet
         if guard.note(step, result.problem, result.loss, result.grad_norm):
             state, bad_step = saver.roll_back(), step
+            record_rollback(run.dir, loader.skip_since(state["loader"]))
             guard.roll_back(state["guards"])
             meter.load(state["meter"])
             step = saved_step = state["step"]

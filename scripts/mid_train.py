@@ -12,7 +12,7 @@ import argparse
 import numpy as np
 
 from nanochat.chatdata import load_chat_data
-from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, resume
+from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, record_rollback, resume
 from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
                              has_fast_bf16, print0)
 from nanochat.dataloader import MemoryDocuments, build_loader
@@ -161,6 +161,7 @@ def main(args):
         # three bad steps in a row: back to the newest checkpoint, and on with batches that were not seen yet
         if guard.note(step, result.problem, result.loss, result.grad_norm):
             state, bad_step = saver.roll_back(), step
+            record_rollback(run.dir, loader.skip_since(state["loader"]))
             guard.roll_back(state["guards"])
             meter.load(state["meter"])
             step = saved_step = state["step"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from test_gpt import tiny_gpt
 
-from nanochat.checkpoint import find_step, list_steps, load_model, newest_step, resume, step_problem, weights_sha256
+from nanochat.checkpoint import (find_step, list_steps, load_model, newest_step, record_rollback, resume, step_problem,
+                                 weights_sha256)
 from nanochat.common import UserError
 from nanochat.files import write_json
 from nanochat.gpt import GPT, GPTConfig
@@ -134,6 +135,18 @@ def test_metrics_are_cut_back_to_the_resumed_step(tokenizer):
     (run.dir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 7, "lo')
     resume(run, model, optimizer, is_asked=True)
     assert read_metrics(run.dir) == lines[:2]
+
+
+def test_a_rollback_is_in_the_state_of_every_step_and_forgotten_when_the_run_starts_over(tokenizer):
+    run, model, optimizer = saved_run(tokenizer, steps=())
+    state = {"loader": {"skipped": [1]}, "guards": {"num_rollbacks": 0}}
+    save_step(run, 5, model=model, optimizer=optimizer, tokenizer=tokenizer, state=state)
+    record_rollback(run.dir, [7, 8])
+    record_rollback(run.dir, [9])
+    _, state = resume(run, model, optimizer, is_asked=True)
+    assert state["loader"]["skipped"] == [1, 7, 8, 9] and state["guards"]["num_rollbacks"] == 2
+    (run.dir / "step_00000005" / "manifest.json").unlink()
+    assert resume(run, model, optimizer, is_asked=True)[0] is None and not (run.dir / "rollbacks.json").exists()
 
 
 def test_list_steps_ignores_what_is_not_a_step(tokenizer):

@@ -21,8 +21,8 @@ def documents():
     return MemoryDocuments([np.arange(start, start + n) for start, n in zip(starts, lengths)])  # all tokens differ
 
 
-def loader(documents, *, rank=0, world=1, rows=4, per_pass=2, state=None, seed=5):
-    return build_loader(documents, fingerprint="f" * 64, seed=seed, sequence_len=T, rows_per_step=rows,
+def loader(documents, *, rank=0, world=1, rows=4, per_pass=2, state=None, seed=5, sequence_len=T):
+    return build_loader(documents, fingerprint="f" * 64, seed=seed, sequence_len=sequence_len, rows_per_step=rows,
                         device_batch_size=per_pass, rank=rank, world=world, device=torch.device("cpu"), state=state)
 
 
@@ -42,6 +42,50 @@ def test_what_was_read_is_either_used_once_or_still_waiting(documents, num_rows)
     reads = Counter(shuffled_order(300, 0, packer.epoch)[:packer.next_doc].tolist())
     assert counts == Counter({(doc, i): packer.epoch + reads[doc] for doc in range(300)
                               for i in range(documents.lengths[doc]) if packer.epoch + reads[doc]})
+
+
+def random_packer(rng, can_cut):
+    """Over documents of a random spread, some much longer than a row when they may be cut."""
+    row_tokens = int(rng.integers(2, 80))
+    longest = int(rng.integers(1, 4 * row_tokens)) if can_cut else row_tokens
+    lengths = rng.integers(1, longest + 1, size=rng.integers(1, 400))
+    return RowPacker(lengths, row_tokens, seed=int(rng.integers(1000)), can_cut=can_cut)
+
+
+@pytest.mark.parametrize("can_cut", [True, False])
+def test_pieces_never_overlap_and_together_with_what_waits_they_are_everything(can_cut):
+    """Within one epoch, on random documents and row lengths. Waste, tokens in no row and not waiting either, is 0."""
+    for trial in range(60):
+        packer = random_packer(np.random.default_rng(trial), can_cut)
+        used = [np.zeros(n, dtype=int) for n in packer.lengths]
+        while packer.epoch == 0 and packer.next_doc < len(packer.lengths):
+            row = packer.next_row()
+            assert row and sum(stop - start for _, start, stop in row) <= packer.row_tokens
+            assert all(start == 0 for _, start, _ in row[1:]), "only a row's beginning may be a remainder"
+            for doc, start, stop in row:
+                assert start < stop
+                used[doc][start:stop] += 1
+        read = shuffled_order(len(packer.lengths), packer.seed, 0).tolist() + shuffled_order(
+            len(packer.lengths), packer.seed, 1)[:packer.next_doc if packer.epoch else 0].tolist()
+        for doc, offset in packer.state()["buffer"]:
+            used[doc][offset:] += 1
+        assert all((marks == read.count(doc)).all() for doc, marks in enumerate(used))
+
+
+def test_the_order_is_the_same_for_any_ranks_and_passes_on_random_documents():
+    for trial in range(8):
+        rng = np.random.default_rng(trial)
+        documents = MemoryDocuments([rng.integers(0, 50, size=n) for n in rng.integers(1, 70, size=200)])
+        world, per_pass, passes = (int(2 ** rng.integers(0, 3)) for _ in range(3))
+        rows, sequence_len = world * per_pass * passes, int(rng.integers(4, 50))
+        straight = loader(documents, rows=rows, per_pass=rows, sequence_len=sequence_len)
+        ranks = [loader(documents, rank=rank, world=world, rows=rows, per_pass=per_pass, sequence_len=sequence_len)
+                 for rank in range(world)]
+        for _ in range(5):
+            x, _, state = next(straight)
+            found = [[next(rank) for _ in range(passes)] for rank in ranks]
+            assert torch.equal(x, torch.cat([part[0] for pass_ in zip(*found) for part in pass_]))
+            assert all(part[2] == state for parts in found for part in parts)
 
 
 def test_no_document_waits_for_long(documents):
@@ -87,6 +131,38 @@ def test_a_resumed_loader_continues_to_the_token(documents, stop_after):
     assert steps(loader(documents, state=state), 40, passes=2) == straight[stop_after:]
 
 
+def batch_and_state(batches, passes=2):
+    """Of one step."""
+    found = [next(batches) for _ in range(passes)]
+    return torch.cat([x for x, _, _ in found]).tolist(), found[-1][2]
+
+
+def test_after_a_rollback_every_resume_skips_the_batches_in_between(documents):
+    straight = [batch for batch, _ in (batch_and_state(batches) for batches in [loader(documents)] for _ in range(30))]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        batches, kept, states, skipped = loader(documents), [], [None], set()
+        for _ in range(2):  # rollbacks: to a random earlier step, twice
+            for _ in range(rng.integers(1, 8)):
+                batch, state = batch_and_state(batches)
+                kept.append(batch)
+                states.append(state)
+            to = int(rng.integers(1, len(kept) + 1))
+            between = batches.skip_since(states[to])
+            assert [straight[g] for g in between] == kept[to:] and not skipped & set(between)
+            skipped |= set(between)
+            kept, states = kept[:to], states[:to + 1]
+        for _ in range(4):
+            batch, state = batch_and_state(batches)
+            kept.append(batch)
+            states.append(state)
+        assert kept == [batch for g, batch in enumerate(straight) if g not in skipped][:len(kept)]
+        assert state["skipped"] == sorted(skipped)
+        for step in range(1, len(kept)):  # states from before the rollbacks get the list from checkpoint.py
+            resumed = loader(documents, state={**states[step], "skipped": sorted(skipped)})
+            assert batch_and_state(resumed) == (kept[step], states[step + 1] | {"skipped": sorted(skipped)})
+
+
 def test_state_is_small_json(documents):
     import json
     _, _, state = next(loader(documents))
@@ -99,6 +175,16 @@ def test_other_data_or_another_seed_is_refused(documents):
         next(loader(documents, state={**state, "fingerprint": "0" * 64}))
     with pytest.raises(UserError, match="seed 5"):
         next(loader(documents, state=state, seed=6))
+    with pytest.raises(UserError, match="another version"):
+        loader(documents, state={key: state[key] for key in state if key != "next_batch"})
+
+
+def test_what_breaks_while_packing_reaches_the_one_who_asks(documents):
+    documents._documents[7] = documents._documents[7][:0]  # shorter than its length says, as a damaged file would be
+    batches = loader(documents)
+    with pytest.raises(ValueError, match="broadcast"):
+        for _ in range(500):
+            next(batches)
 
 
 def test_order_is_a_permutation_that_changes_with_seed_and_epoch():

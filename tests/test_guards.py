@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_stages import BASE, REPOSITORY, curve, interrupt, text_flags, train
+from test_stages import BASE, CHAT, REPOSITORY, chat_flags, curve, interrupt, text_flags, train
 
 from nanochat.common import RunFailed, base_dir
 from nanochat.guards import MIN_HISTORY, TOLD_TO_STOP, WINDOW, Guard, read_flags
+from nanochat.files import read_json
 from nanochat.run import read_metrics
-from scripts import base_train
+from scripts import base_train, chat_sft
 
 CPU, YES = torch.device("cpu"), torch.tensor(True)
 
@@ -90,10 +91,10 @@ def test_three_in_a_row_are_a_rollback_and_the_third_rollback_is_the_end():
 # -----------------------------------------------------------------------------
 # In a run
 
-def damage(monkeypatch, is_bad):
+def damage(monkeypatch, is_bad, script=base_train):
     """Turn one gradient into NaN in the calls of train_step, counted from 1, that is_bad picks. Returns the batches, in
     the order they are trained on."""
-    train_step, batches_seen = base_train.train_step, []
+    train_step, batches_seen = script.train_step, []
     def step(model, optimizer, batches, *args, **how):
         batches_seen.append(batches[0]["idx"].tolist())
         if is_bad(len(batches_seen)):
@@ -102,7 +103,7 @@ def damage(monkeypatch, is_bad):
         if is_bad(len(batches_seen)):
             handle.remove()
         return result
-    monkeypatch.setattr(base_train, "train_step", step)
+    monkeypatch.setattr(script, "train_step", step)
     return batches_seen
 
 
@@ -119,9 +120,26 @@ def test_three_bad_steps_roll_back_skip_their_batches_and_resume_the_same(home, 
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 11))
     events = [line for line in read_metrics(base_dir() / "runs" / "base" / "d2") if line.get("event") == "rollback"]
     assert events == [{"step": 4, "event": "rollback", "from_step": 8}]
-    interrupt("base", "d2", 8)
-    assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
-    assert str(curve("base", "d2")) == str(lines)
+    for step in (8, 4):  # after the rollback and before it: here nothing is bad any more, and the batches stay out
+        interrupt("base", "d2", step)
+        assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
+        assert str(curve("base", "d2")) == str(lines)
+        state = read_json(base_dir() / "runs" / "base" / "d2" / "step_00000010" / "state.json")
+        assert state["loader"]["skipped"] == [4, 5, 6, 7] and state["guards"]["num_rollbacks"] == 1
+
+
+@pytest.mark.slow  # five trainings
+def test_a_rollback_of_sft_resumed_from_an_older_step_still_skips_its_batches(home, monkeypatch):
+    train(base_train, f"{BASE} {text_flags()} --num-iterations 2")
+    flags = f"{CHAT} {chat_flags()} --source base --save-every 3"
+    with monkeypatch.context() as patch:
+        damage(patch, lambda call: call in (7, 8, 9), chat_sft)
+        record = train(chat_sft, flags)
+    lines = curve("sft", "d2")
+    for step in (9, 6, 3):
+        interrupt("sft", "d2", step)
+        assert train(chat_sft, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
+        assert [line for line in curve("sft", "d2") if "loss" in line] == [line for line in lines if "loss" in line]
 
 
 def test_a_run_that_stays_bad_ends_with_1_and_says_what_it_saw(home, monkeypatch, capsys):
