@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch.distributed as dist
 
-from nanochat.common import UserError
+from nanochat.common import UserError, get_dist_info
 from nanochat.files import atomic_write, file_lock, fsync_dir, read_json, require_free_space, sha256_file, write_json
 from nanochat.tokenizer import Tokenizer
 
@@ -97,14 +98,17 @@ class TokenShards:
                             f"{tokenizer.fingerprint[:12]}; give the text instead, or the tokenizer it was made with")
 
     def verify(self):
-        """Compare every file with its sha256."""
-        for split, entry in self._index["splits"].items():
-            for shard in entry["shards"]:
-                for kind in ("bin", "idx"):
-                    file = self.folder / split / f"{shard['name']}.{kind}"
-                    if sha256_file(file) != shard[f"{kind}_sha256"]:
-                        raise UserError(f"{file} is damaged: its sha256 is not the one in index.json; "
-                                        "delete the folder and make it again")
+        """Compare every file with its sha256, each rank its share of them; all ranks raise the same UserError."""
+        info = get_dist_info()
+        files = [(self.folder / split / f"{shard['name']}.{kind}", shard[f"{kind}_sha256"])
+                 for split, entry in self._index["splits"].items() for shard in entry["shards"] for kind in ("bin", "idx")]
+        damaged = [[str(file) for file, sha256 in files[info.rank::info.world] if sha256_file(file) != sha256]]
+        if info.world > 1:
+            share, damaged = damaged[0], [None] * info.world
+            dist.all_gather_object(damaged, share)
+        for file in sorted(sum(damaged, [])):
+            raise UserError(f"{file} is damaged: its sha256 is not the one in index.json; "
+                            "delete the folder and make it again")
 
 
 # -----------------------------------------------------------------------------

@@ -211,6 +211,26 @@ def test_a_persons_mistake_is_one_line_and_exit_code_2(home, capsys, script, fla
     assert exit_info.value.code == 2 and out == "" and len(errors) == 1 and words in errors[0]
 
 
+@pytest.mark.parametrize("damage, words", [
+    (lambda file: file.write_bytes(file.read_bytes()[:999] + bytes([file.read_bytes()[999] ^ 1]) + file.read_bytes()[1000:]),
+     "train/00000.bin is damaged: its sha256"),
+    (lambda file: file.write_bytes(file.read_bytes()[:-2]), "train/00000.bin is damaged ("),
+    (lambda file: file.unlink(), "train/00000.bin is missing")], ids=["flipped", "truncated", "missing"])
+def test_a_damaged_shard_is_named_before_a_run_starts_or_goes_on(home, capsys, damage, words):
+    flags = f"{BASE} {text_flags()} --num-iterations 2 --save-every 1"
+    train(base_train, flags)
+    interrupt("base", "d2", 1)
+    (file,) = (home / "data").glob("*/tokens-*/train/00000.bin")
+    damage(file)
+    for more in ("--resume auto", "--model-tag new", f"--model-tag new --data {file.parents[1]}"):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_info:
+            train(base_train, f"{flags} {more}")
+        (line,) = capsys.readouterr().err.splitlines()
+        assert exit_info.value.code == 2 and line.startswith("error: ") and words in line and str(file) in line
+    assert len(list((home / "runs" / "base" / "d2").glob("step_*"))) == 1 and not (home / "runs" / "base" / "new").exists()
+
+
 def test_a_full_disk_is_noticed_before_the_run(home, capsys, monkeypatch):
     flags = f"{BASE} {text_flags()}"
     train(base_train, f"{flags} --model-tag first --num-iterations 1")  # makes the shards, which need room of their own
