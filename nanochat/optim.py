@@ -181,9 +181,10 @@ class MuonAdamW:
         memory instead of ten. found_inf was made for gradient scalers and skips all of it."""
         states = [self.state[shard.key] for shard in owned]
         adamw([self._weight(shard) for shard in owned], [self._grad(shard) for shard in owned],
-              [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], [], [self.updates.clone() for _ in owned],
-              fused=True, found_inf=1 - is_good.float(), amsgrad=False, maximize=False, lr=lr, beta1=group.betas[0],
-              beta2=group.betas[1], weight_decay=group.weight_decay, eps=group.eps)
+              [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], [],
+              [self.updates.clone() for _ in owned], fused=True, found_inf=1 - is_good.float(), amsgrad=False,
+              maximize=False, lr=lr, beta1=group.betas[0], beta2=group.betas[1], weight_decay=group.weight_decay,
+              eps=group.eps)
 
     def _muon(self, group, owned, lr, momentum, is_good):
         """Nesterov momentum, orthogonalised in one batch, for matrices of one shape; scaled so that tall and wide ones

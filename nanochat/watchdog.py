@@ -31,7 +31,8 @@ class Watchdog:
         self.watched = _Watched(run_dir)
         is_over = threading.Event()
         weakref.finalize(self, is_over.set)  # a loop that raised drops us, and the thread ends
-        threading.Thread(target=_watch, args=(self.watched, is_over), name="watchdog", daemon=True).start()
+        self.thread = threading.Thread(target=_watch, args=(self.watched, is_over), name="watchdog", daemon=True)
+        self.thread.start()
 
     def limit_sec(self) -> float:
         if self.steps_here < FIRST_STEPS:
