@@ -13,11 +13,15 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors.torch import load_file
 
 from dev.kill_drill import finish, prepare
 from nanochat.files import read_json
+from nanochat.gpt import GPT
+from nanochat.optim import ParamGroup, assign_owners, assign_shards
 from nanochat.run import read_metrics, runs_dir
+from nanochat.scaling import model_config
 
 WORLDS = (1, 2, 4)
 GROUPS = {"wte": "embedding", "value_embeds": "value embeddings", "blocks": "matrices", "lm_head": "head"}
@@ -95,7 +99,27 @@ def report_worlds(dtype: str, runs: dict[int, Trained]):
               f"documents {'the same' if run.loader == one.loader else 'DIFFER'}")
 
 
+def moments_per_rank(depth: int, world: int) -> tuple[float, float]:
+    """Largest share of all moments that a rank holds, with shards and with whole parameters, for the dial's model."""
+    with torch.device("meta"):
+        params = dict(GPT(model_config(depth, vocab_size=2 ** 16, max_seq_len=2048)).named_parameters())
+    matrices = {name: p for name, p in params.items() if name.startswith("blocks")}
+    tables = {name: p for name, p in params.items() if name not in matrices}
+    groups = [ParamGroup("adamw", tables, 0.1), ParamGroup("muon", matrices, 0.1)]
+    num_moments = {name: p.numel() * (2 if name in tables else 1) for name, p in params.items()}
+    sharded, whole = [0.0] * world, [0.0] * world
+    for name, shards in assign_shards(groups, world).items():
+        for shard in shards:
+            sharded[shard.owner] += num_moments[name] * len(params[name][shard.rows]) / len(params[name])
+    for name, owner in assign_owners(params, world).items():
+        whole[owner] += num_moments[name]
+    return max(sharded) / sum(num_moments.values()), max(whole) / sum(num_moments.values())
+
+
 def main(args):
+    for depth, world in ((4, 2), (12, 8), (20, 8)):
+        sharded, whole = moments_per_rank(depth, world)
+        print(f"depth {depth} on {world} ranks: one holds at most {sharded:.4f} of the moments, {whole:.4f} with whole tables")
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(Path(folder))
         for dtype in args.dtypes.split(","):

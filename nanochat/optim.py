@@ -140,8 +140,8 @@ class MuonAdamW:
         grads = [self._grad(shard).mul_(scale) for shard in self.owned]
         if self.world == 1:
             return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        square = self.updates.double()  # as large as squares of fp32 get
-        square.copy_(sum(norm.double().square() for norm in torch._foreach_norm(grads)) if grads else 0.0)
+        zero = torch.zeros((), dtype=torch.float64, device=self.updates.device)  # a square of fp32 may not fit fp32
+        square = sum((norm.double().square() for norm in (torch._foreach_norm(grads) if grads else [])), start=zero)
         dist.all_reduce(square)
         return square.sqrt()
 

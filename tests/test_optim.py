@@ -229,3 +229,18 @@ def test_collectives_start_in_the_same_order_whatever_order_gradients_come_in(mo
         optimizer.reduce_gradients()
         orders.append([event for event in events if event[0] == "reduce"])
     assert orders[0] and all(order == orders[0] for order in orders)
+
+
+def test_a_rank_that_owns_nothing_takes_part_in_every_collective(monkeypatch):
+    said = []
+    for rank in range(3):
+        events = []
+        FakeCollectives(monkeypatch, events)
+        p = torch.nn.Parameter(torch.eye(4))
+        optimizer = MuonAdamW([ParamGroup("muon", {"w": p}, lr=0.1)], rank=rank, world=3)
+        p.grad = torch.eye(4)
+        optimizer.reduce_gradients()
+        said.append((optimizer.scale_gradients(1.0).item(), len(optimizer.owned), torch.equal(p, torch.eye(4))))
+        optimizer.step(lr_mult=1.0, momentum=0.9, is_good=torch.tensor(True))
+        assert [event[0] for event in events] == ["reduce", "wait", "broadcast", "wait"]
+    assert said == [(2.0, 1, True), (0.0, 0, True), (0.0, 0, True)]
