@@ -4,7 +4,7 @@ A step folder is self-contained: chat, evaluation and export need nothing else.
 
     step_00000123/
         model.safetensors            fp32 masters by parameter name
-        optim-<k>-of-<n>.safetensors moments that rank k owned; any number of ranks reads any n
+        optim-<k>-of-<n>.safetensors moments of the shards that rank k owned; any number of ranks reads any n
         state.json                   step, loader, meter, optimizer updates: where the run stood
         config.json  tokenizer.json  the run's, copied
         manifest.json                {format_version, files: {name: [bytes, sha256]}, weights_sha256}, written last

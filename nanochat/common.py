@@ -9,12 +9,14 @@ import ctypes
 import functools
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,8 +112,32 @@ def compute_init(device_type: str | None = None) -> torch.device:
     if device_type == "cpu":
         keep_freed_memory()
     if info.world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        store = fresh_store(next(dist.rendezvous("env://"))[0], info.rank, info.world)
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo", store=store, rank=info.rank,
+                                world_size=info.world)
     return device
+
+
+def fresh_store(store: dist.Store, rank: int, world: int) -> dist.Store:
+    """A part of `store` that the ranks of this launch alone know.
+
+    torchrun --max-restarts keeps its store, and in it the addresses of ranks that died. A rank that reads one before
+    its successor has written over it connects to nobody, and all wait until the timeout of 10 or 30 minutes (torch
+    2.13; pytorch #135712). So each takes a random name first, and they meet under the roster that all have seen. The
+    count of restarts would not do: it is each node's own.
+    """
+    name, roster = secrets.token_hex(8), ""
+    store.set(f"name/{rank}", name)
+    while not (name in roster and store.check([f"{roster}/agreed"])):
+        if rank == 0:
+            store.set("roster", " ".join(store.get(f"name/{other}").decode() for other in range(world)))
+        roster = store.get("roster").decode()
+        if name in roster:
+            store.set(f"{roster}/seen/{rank}", "1")
+        if rank == 0 and store.check([f"{roster}/seen/{other}" for other in range(world)]):
+            store.set(f"{roster}/agreed", "1")
+        time.sleep(0.01)
+    return dist.PrefixStore(roster, store)
 
 
 def keep_freed_memory():

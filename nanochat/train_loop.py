@@ -34,26 +34,28 @@ class StepResult(NamedTuple):
 
 def train_step(model: GPT, optimizer: MuonAdamW, micro_batches: Iterable[dict], guard: Guard, *, lr_mult: float,
                momentum: float, is_told_to_stop: bool = False) -> StepResult:
-    """One optimizer step over the micro-batches (keyword arguments of GPT.loss_sum) of this rank.
+    """One optimizer step over the micro-batches (keyword arguments of GPT.loss_sum) of this rank; it may have none.
 
     Gradients are sums of nats; they are divided once, by the number of targets of the whole step over all ranks,
-    so the update does not depend on how the step was cut into passes. The host waits for the device once, at the end.
+    so the update does not depend on how the step was cut into passes. Only the last pass sends gradients, while it
+    still runs. The host waits for the device once, at the end.
     """
     optimizer.zero_grad()
+    micro_batches = list(micro_batches)
     totals = model.lm_head.weight.new_zeros(2)  # on the device: reading it there would wait for every pass
-    for batch in micro_batches:
+    for number, batch in enumerate(micro_batches, start=1):
         nats, num_targets = model.loss_sum(**batch)
+        if number == len(micro_batches):
+            optimizer.start_reducing()
         nats.backward()
         totals += torch.stack((nats.detach(), num_targets))
-    for p in model.parameters():
-        if p.grad is None:  # this rank had nothing to learn from, the others did
-            p.grad = torch.zeros_like(p)
+    optimizer.reduce_gradients()
     totals = totals.to(guard.dtype)
     if get_dist_info().world > 1:
         dist.all_reduce(totals)
     nats, num_targets = totals
     has_targets = num_targets > 0  # RL: false when no group of any rank had a winner and a loser
-    grad_norm = optimizer.reduce_gradients(1 / num_targets.clamp(min=1))
+    grad_norm = optimizer.scale_gradients(1 / num_targets.clamp(min=1))
     loss = nats / num_targets.clamp(min=1)
     verdict = guard.judge(loss, grad_norm, has_targets, is_told_to_stop=is_told_to_stop)
     optimizer.step(lr_mult=lr_mult, momentum=momentum, is_good=verdict.is_good)
@@ -71,7 +73,17 @@ def build_optimizer(model: GPT, *, embedding_lr: float, unembedding_lr: float, m
     tables |= {name: embedding_lr for name in params if name.startswith("value_embeds.")}
     groups = [ParamGroup("adamw", {name: params.pop(name)}, lr) for name, lr in tables.items()]
     groups.append(ParamGroup("muon", params, matrix_lr, weight_decay))
-    return MuonAdamW(groups, rank=info.rank, world=info.world, muon_dtype=muon_dtype)
+    return MuonAdamW(groups, rank=info.rank, world=info.world, muon_dtype=muon_dtype,
+                     reduce_order=backward_order(model))
+
+
+def backward_order(model: GPT) -> list[str]:
+    """Parameters in the order in which a backward pass finishes their gradients: the reverse of their first use."""
+    used = ["wte.weight"]
+    for layer, block in enumerate(model.blocks):
+        used += [f"value_embeds.{layer}.weight"] if str(layer) in model.value_embeds else []
+        used += [f"blocks.{layer}.{name}" for name, _ in block.named_parameters()]
+    return [*used, "lm_head.weight"][::-1]
 
 
 def inherited_rates(plan: dict, total_batch_size: int, init_lr_frac: float) -> dict:

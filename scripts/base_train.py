@@ -26,6 +26,7 @@ from nanochat.schedules import lr_multiplier, muon_momentum
 from nanochat.tokenizer import Tokenizer
 from nanochat.train_loop import (EAGER_STEPS, Meter, build_optimizer, collect_garbage_by_hand, is_due, print_step,
                                  require_interval, should_compile, train_step)
+from nanochat.watchdog import Watchdog
 
 
 def build_parser():
@@ -113,6 +114,7 @@ def main(args):
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
     saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
     guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
+    watchdog = Watchdog(run.dir)
     start_step, loader_state = state["step"], state["loader"]
     loader = build_loader(shards.train, fingerprint=shards.fingerprint, seed=args.seed, sequence_len=args.max_seq_len,
                           rows_per_step=run_plan.rows_per_step, device_batch_size=run_plan.device_batch_size,
@@ -154,6 +156,7 @@ def main(args):
         if use_compile and step == max(start_step, EAGER_STEPS):
             model.compile_blocks()
         meter.start_step()
+        watchdog.start_step(step + 1)
         lr_mult = lr_multiplier(step, last, warmup_steps=args.warmup_steps, warmdown_frac=args.warmdown_ratio,
                                 final_frac=args.final_lr_frac)
         batches = []
@@ -163,6 +166,7 @@ def main(args):
         result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=muon_momentum(step),
                             is_told_to_stop=stop.signum is not None)
         stopping = result.is_told_to_stop
+        watchdog.end_step()
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=run_plan.total_batch_size)
         run.log(metrics)
         print_step(meter, metrics)

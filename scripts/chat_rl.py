@@ -27,6 +27,7 @@ from nanochat.schedules import linear_to_zero
 from nanochat.task_eval import evaluate_task, safe_grade
 from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
                                  train_step)
+from nanochat.watchdog import Watchdog
 from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
 from tasks.tinyworld import TinyWorld
 
@@ -117,6 +118,7 @@ def main(args):
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
     saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
     guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
+    watchdog = Watchdog(run.dir)
     start_step = state["step"]
     engine = Engine(model, tokenizer, max_rows=128)
     meter = Meter(last, state["meter"])
@@ -148,6 +150,7 @@ def main(args):
             break
         # one step: this rank's questions, all answers in one call
         meter.start_step()
+        watchdog.start_step(step + 1)
         batch = step + num_skipped  # what was rolled back is not asked again
         drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, batch)[rank::world]
         examples = [(questions[i][0], questions[i][0][questions[i][1]]) for i in drawn]
@@ -173,6 +176,7 @@ def main(args):
         result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=MOMENTUM,
                             is_told_to_stop=stop.signum is not None)
         stopping = result.is_told_to_stop
+        watchdog.end_step()
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=int(tokens))
         run.log(metrics | {"reward": reward / num_answers, "num_targets": result.num_targets})
         print_step(meter, metrics, every=1)

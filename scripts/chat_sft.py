@@ -25,6 +25,7 @@ from nanochat.scaling import batch_sizes
 from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
                                  require_interval, should_compile, train_step)
+from nanochat.watchdog import Watchdog
 
 MOMENTUM = 0.95
 NUM_GENERATED = 205_000  # conversations of the embedded world, without --data
@@ -105,6 +106,7 @@ def main(args):
     saved, state = resume(run, model, optimizer, is_asked=bool(args.resume))
     saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer, saved=saved, keep_last=args.keep_last)
     guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
+    watchdog = Watchdog(run.dir)
     start_step, loader_state = state["step"], state["loader"]
     if use_compile:
         model.compile_blocks()
@@ -139,6 +141,7 @@ def main(args):
             break
         # one step
         meter.start_step()
+        watchdog.start_step(step + 1)
         lr_mult = lr_multiplier(step, last, warmup_steps=0, warmdown_frac=args.warmdown_ratio, final_frac=0.0)
         batches = []
         for _ in range(rows_per_step // (device_batch_size * world)):
@@ -147,6 +150,7 @@ def main(args):
         result = train_step(model, optimizer, batches, guard, lr_mult=lr_mult, momentum=MOMENTUM,
                             is_told_to_stop=stop.signum is not None)
         stopping = result.is_told_to_stop
+        watchdog.end_step()
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=total_batch_size)
         run.log(metrics | {"num_targets": result.num_targets})
         print_step(meter, metrics)

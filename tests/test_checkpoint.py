@@ -43,7 +43,8 @@ def saved_run(tokenizer, stage="sft", tag="d2", steps=(5, 10), **changes):
     write_json(run.dir / "config.json", {"model": vars(model.config), "settings": {}})
     for step in steps:
         model.loss_sum(torch.ones(1, 4, dtype=torch.long), torch.full((1, 4), step))[0].backward()
-        optimizer.reduce_gradients(1.0)
+        optimizer.reduce_gradients()
+        optimizer.scale_gradients(1.0)
         optimizer.step(lr_mult=1, momentum=0.9, is_good=torch.tensor(True))
         save_step(run, step, model=model, optimizer=optimizer, tokenizer=tokenizer, state={"loader": {"at": step}})
     return run, model, optimizer

@@ -1,10 +1,13 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from nanochat import common, files
-from nanochat.common import UserError, choose_dtype, command, compute_init, get_dist_info, peak_flops
+from nanochat.common import UserError, choose_dtype, command, compute_init, fresh_store, get_dist_info, peak_flops
 from nanochat.files import atomic_write, file_lock, read_json, require_free_space, sha256_file, write_json
 
 CPU = torch.device("cpu")
@@ -42,6 +45,25 @@ def test_ranks_come_from_torchruns_variables(monkeypatch):
     for name, value in (("RANK", "5"), ("LOCAL_RANK", "1"), ("WORLD_SIZE", "8")):
         monkeypatch.setenv(name, value)
     assert get_dist_info() == (5, 1, 8)
+
+
+def meet(store, delays):
+    """The stores that ranks get when each comes a little later."""
+    def come(rank):
+        time.sleep(delays[rank])
+        return fresh_store(store, rank, len(delays))
+    with ThreadPoolExecutor(len(delays)) as pool:
+        return list(pool.map(come, range(len(delays))))
+
+
+def test_ranks_that_start_again_read_nothing_of_those_that_died():
+    store = dist.HashStore()
+    for delays in ((0, 0, 0), (0, 0.1, 0), (0.1, 0, 0.05)):
+        ranks = meet(store, delays)
+        assert not any(rank.check(["address"]) for rank in ranks)
+        ranks[0].set("address", str(delays))
+        assert [rank.get("address").decode() for rank in ranks] == [str(delays)] * 3
+        store.set("name/0", "a rank that started and died while the others were still coming")
 
 
 @pytest.mark.parametrize("has_amx, has_avx512, expected", [

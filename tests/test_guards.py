@@ -159,19 +159,28 @@ def test_without_a_checkpoint_there_is_no_way_back(home, monkeypatch, capsys):
 
 
 TWO_RANKS = """
-import hashlib, json, os, sys
+import hashlib, json, os, sys, time
+from pathlib import Path
 import torch
+from nanochat import watchdog
+from nanochat.common import base_dir, get_dist_info
 from scripts import base_train
-from nanochat.common import get_dist_info
 
 rank, train_step, told = get_dist_info().rank, base_train.train_step, []
+watchdog.MIN_LIMIT_SEC, watchdog.TIMES_SLOWEST, watchdog.POLL_SEC = 0.5, 0, 0.1
 
 def digest(model, optimizer):
     tensors = [*model.parameters(), *optimizer.state_tensors().values(), optimizer.updates]
     return hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in tensors)).hexdigest()
 
+def hang_until_all_have_noticed():
+    while len(list(base_dir().glob("runs/base/d2/hung-step-00000005-*"))) < 2:
+        time.sleep(0.05)
+
 def step(model, optimizer, batches, *args, **how):
     before = digest(model, optimizer)
+    if len(told) == 4 and rank == 1:
+        hang_until_all_have_noticed()
     if len(told) == 3 and rank == 1:
         handle = next(model.blocks.parameters()).register_hook(lambda grad: grad * torch.nan)
     result = train_step(model, optimizer, batches, *args, **how)
@@ -188,7 +197,8 @@ with open(f"{sys.argv[1]}-{rank}.json", "w") as f:
 """
 
 
-def test_a_nan_in_one_ranks_gradient_changes_nothing_on_any_rank(home, tmp_path):
+def test_a_nan_in_one_ranks_gradient_changes_nothing_and_a_hang_of_one_shows_where_all_are(home, tmp_path):
+    """Rank 1 gets the NaN in step 4 and hangs in step 5."""
     script = tmp_path / "two_ranks.py"
     script.write_text(TWO_RANKS)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script),
@@ -204,3 +214,8 @@ def test_a_nan_in_one_ranks_gradient_changes_nothing_on_any_rank(home, tmp_path)
         assert [step["lr_mult"] for step in told] == pytest.approx([1, 1, 1, 1 - 0.95 / 4, 1 - 1.9 / 4, 1 - 2.85 / 4])
     batches = [step["batch"] for told in ranks for step in told]
     assert all(batches.count(batch) == 1 for batch in batches)
+    run_dir = base_dir() / "runs" / "base" / "d2"
+    stacks = [(run_dir / f"hung-step-00000005-rank-{rank}.txt").read_text() for rank in range(2)]
+    for rank, text in enumerate(stacks):
+        assert f"rank {rank} of 2: step 5 has taken" in text and text in done.stderr
+    assert "in train_step" in stacks[0] and "in hang_until_all_have_noticed" in stacks[1]

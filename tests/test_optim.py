@@ -1,11 +1,15 @@
 """Truth: the published update rules written out plainly in float64, and torch's own AdamW."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from test_gpt import tiny_gpt, tokens
 
+from nanochat import optim
 from nanochat.optim import POLAR_EXPRESS, MuonAdamW, ParamGroup, assign_owners, orthogonalize
+from nanochat.train_loop import backward_order, build_optimizer
 
 STEPS = 6
 
@@ -19,7 +23,8 @@ def run_optimizer(optimizer, params_and_grads, **how):
     for step in range(STEPS):
         for p, grads in params_and_grads:
             p.grad = grads[step].clone()
-        optimizer.reduce_gradients(how.get("grad_scale", 1.0))
+        optimizer.reduce_gradients()
+        optimizer.scale_gradients(how.get("grad_scale", 1.0))
         optimizer.step(lr_mult=how.get("lr_mult", 1.0), momentum=0.9, is_good=torch.tensor(True))
 
 
@@ -81,7 +86,8 @@ def test_grad_norm_is_that_of_the_scaled_gradient():
     p = torch.nn.Parameter(torch.zeros(2, 2))
     p.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
     optimizer = MuonAdamW([ParamGroup("adamw", {"w": p}, lr=0.1)])
-    assert optimizer.reduce_gradients(0.1).item() == pytest.approx(0.5)
+    optimizer.reduce_gradients()
+    assert optimizer.scale_gradients(0.1).item() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
@@ -92,7 +98,8 @@ def test_a_bad_gradient_changes_no_weight_no_moment_and_no_count(value):
     before = {name: t.clone() for name, t in {**params, **optimizer.state_tensors()}.items()}
     for p in params.values():
         p.grad = torch.full((4, 4), value)
-    optimizer.reduce_gradients(1.0)
+    optimizer.reduce_gradients()
+    optimizer.scale_gradients(1.0)
     optimizer.step(lr_mult=1.0, momentum=0.9, is_good=torch.tensor(False))
     assert optimizer.num_updates == STEPS
     for name, tensor in {**params, **optimizer.state_tensors()}.items():
@@ -115,3 +122,125 @@ def test_state_survives_a_round_trip_through_its_tensors():
 def test_largest_parameters_go_first_to_the_rank_with_least():
     params = {f"p{n}": torch.zeros(n) for n in (100, 60, 50, 40, 30, 25)}
     assert assign_owners(params, 3) == {"p100": 0, "p60": 1, "p50": 2, "p40": 2, "p30": 1, "p25": 1}
+
+
+# -----------------------------------------------------------------------------
+# Several ranks, without a process group; test_stages.py and dev/ranks.py have real ones
+
+def ranks_of(world, *, depth=4, monkeypatch):
+    """[(model, optimizer)] as the ranks of a real run would have them."""
+    ranks = []
+    for rank in range(world):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", str(world))
+        model = tiny_gpt(n_layer=depth, layer_types=("full",) * depth)
+        ranks.append((model, build_optimizer(model, embedding_lr=0.1, unembedding_lr=0.1, matrix_lr=0.1,
+                                             weight_decay=0.1, muon_dtype=torch.float64)))
+    return ranks
+
+
+def state_bytes(optimizer):
+    return sum(t.numel() * t.element_size() for t in optimizer.state_tensors().values())
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4, 8])
+def test_state_per_rank_falls_as_one_over_n(world, monkeypatch):
+    """Up to one matrix, which stays whole, and one row of each table with its two moments."""
+    optimizers = [optimizer for _, optimizer in ranks_of(world, monkeypatch=monkeypatch)]
+    per_rank, params = [state_bytes(optimizer) for optimizer in optimizers], optimizers[0].params
+    tables = {name for name in params if "blocks" not in name}
+    total = 8 * sum(p.numel() * (2 if name in tables else 1) for name, p in params.items())
+    largest = max(p.numel() for name, p in params.items() if name not in tables)
+    rows = 2 * sum(params[name].size(1) for name in tables)
+    assert sum(per_rank) == total and max(per_rank) <= total / world + 8 * (largest + rows)
+    if world in (1, 2, 4):  # powers of two divide 4 layers and 64 rows: nothing is left over
+        assert set(per_rank) == {total // world}
+
+
+@pytest.mark.parametrize("before, after", [(1, 2), (2, 4), (3, 2), (4, 1)])
+def test_moments_saved_by_any_number_of_ranks_are_read_by_any_other(before, after, monkeypatch):
+    saved, whole = {}, {}
+    for _, optimizer in ranks_of(before, depth=2, monkeypatch=monkeypatch):
+        for shard in optimizer.owned:
+            for moment, tensor in optimizer.state[shard.key].items():
+                key = f"{moment}/{shard.name}"
+                whole.setdefault(key, torch.randn(optimizer.params[shard.name].shape, dtype=torch.float64))
+                tensor.copy_(whole[key][shard.rows])
+        assert not saved.keys() & optimizer.state_tensors().keys()
+        saved |= optimizer.state_tensors()
+    for _, optimizer in ranks_of(after, depth=2, monkeypatch=monkeypatch):
+        optimizer.load_state_tensors(saved, 7)
+        assert optimizer.num_updates == 7
+        for shard in optimizer.owned:
+            for moment, tensor in optimizer.state[shard.key].items():
+                assert torch.equal(tensor, whole[f"{moment}/{shard.name}"][shard.rows])
+
+
+class FakeCollectives:
+    """Writes down what is sent, in order."""
+
+    def __init__(self, monkeypatch, events):
+        for name in ("reduce", "broadcast"):
+            monkeypatch.setattr(optim.dist, name, partial(self.send, name))
+        monkeypatch.setattr(optim.dist, "all_reduce", lambda tensor: None)
+        self.events = events
+
+    def send(self, name, tensor, owner, async_op):
+        assert async_op
+        self.events.append((name, tuple(tensor.shape), owner))
+        return self
+
+    def wait(self):
+        self.events.append(("wait",))
+
+
+def test_only_the_last_pass_sends_gradients_and_while_it_still_runs(monkeypatch):
+    events = []
+    FakeCollectives(monkeypatch, events)
+    model, optimizer = ranks_of(2, depth=2, monkeypatch=monkeypatch)[1]
+    for name, p in model.named_parameters():
+        p.register_post_accumulate_grad_hook(lambda _, name=name: events.append(("whole", name)))
+    model.loss_sum(tokens(2, 16), tokens(2, 16, seed=1))[0].backward()
+    assert [event[1] for event in events] == backward_order(model)
+    events.clear()
+    optimizer.start_reducing()
+    model.loss_sum(tokens(2, 16), tokens(2, 16, seed=1))[0].backward()
+    sent = [event for event in events if event[0] == "reduce"]
+    assert len(sent) == sum(len(shards) for shards in optimizer.shards.values())
+    first = events.index(("reduce", (32, 32), 0))  # the first half of the head's 64 rows
+    assert events.index(("whole", "blocks.0.q.weight")) > first
+    optimizer.reduce_gradients()
+    assert [event[0] for event in events if event[0] != "whole"] == ["reduce"] * len(sent) + ["wait"] * len(sent)
+    events.clear()
+    optimizer.step(lr_mult=1.0, momentum=0.9, is_good=torch.tensor(True))
+    assert [event[0] for event in events] == ["broadcast"] * len(sent) + ["wait"] * len(sent)
+
+
+def test_collectives_start_in_the_same_order_whatever_order_gradients_come_in(monkeypatch):
+    orders = []
+    for arrival in (["a", "b", "c"], ["c", "b", "a"], ["b", "a"], []):  # the last ranks had nothing to learn from
+        events = []
+        FakeCollectives(monkeypatch, events)
+        params = {name: torch.nn.Parameter(torch.zeros(size, 4)) for name, size in (("a", 2), ("b", 4), ("c", 6))}
+        optimizer = MuonAdamW([ParamGroup("adamw", params, lr=0.1)], world=2)
+        optimizer.start_reducing()
+        for name in arrival:
+            params[name].sum().backward()
+        optimizer.reduce_gradients()
+        orders.append([event for event in events if event[0] == "reduce"])
+    assert orders[0] and all(order == orders[0] for order in orders)
+
+
+def test_a_rank_that_owns_nothing_takes_part_in_every_collective(monkeypatch):
+    said = []
+    for rank in range(3):
+        events = []
+        FakeCollectives(monkeypatch, events)
+        p = torch.nn.Parameter(torch.eye(4))
+        optimizer = MuonAdamW([ParamGroup("muon", {"w": p}, lr=0.1)], rank=rank, world=3)
+        p.grad = torch.eye(4)
+        optimizer.reduce_gradients()
+        said.append((optimizer.scale_gradients(1.0).item(), len(optimizer.owned), torch.equal(p, torch.eye(4))))
+        optimizer.step(lr_mult=1.0, momentum=0.9, is_good=torch.tensor(True))
+        assert [event[0] for event in events] == ["reduce", "wait", "broadcast", "wait"]
+    assert said == [(2.0, 1, True), (0.0, 0, True), (0.0, 0, True)]

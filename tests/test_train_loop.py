@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from test_gpt import tiny_gpt, tokens
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nanochat import train_loop
 from nanochat.common import UserError
@@ -39,6 +40,32 @@ def test_a_step_in_passes_equals_a_step_in_one():
     for result, params in results[1:]:
         assert result.loss == pytest.approx(results[0][0].loss, abs=1e-10) and result.num_targets == 8 * 16 - 14
         torch.testing.assert_close(params, results[0][1], atol=1e-9, rtol=0)
+
+
+class Reads(TorchDispatchMode):
+    """Counts what makes the host wait for the device: a number read, or a shape that depends on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.equal):
+            self.seen.append(func)
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_reads_nothing_before_the_step_is_done():
+    model, guard = tiny_gpt(), Guard(CPU)
+    optimizer = build_optimizer(model, embedding_lr=0.1, unembedding_lr=0.1, matrix_lr=0.1, weight_decay=0.1,
+                                muon_dtype=torch.float64)
+    with Reads() as reads:
+        train_step(model, optimizer, [{"idx": tokens(2, 16), "targets": tokens(2, 16, seed=1)}] * 2, guard, lr_mult=1.0,
+                   momentum=0.9)
+    assert reads.seen == []
+    with Reads() as reads:
+        optimizer.num_updates
+    assert len(reads.seen) == 1  # what would have been noticed
 
 
 def test_a_step_without_targets_changes_nothing():
