@@ -37,6 +37,7 @@ from nanochat.text_stream import TextStream, merge_parts
 STEP_TOKENS = 2048     # computed in one step, at most
 LIVE_TOKENS = 64       # the same while somebody listens to a running answer: what bounds the gap between two tokens
 SCORE_ROWS = 512       # logits alive at once when scoring: 64 MB at 32,768 ids
+MAX_LOGPROBS = 20      # OpenAI's bound
 TOOL_THREADS = 2
 POLL_SEC = 0.1         # how long to wait for the engine's thread before asking whether it still lives
 
@@ -50,7 +51,7 @@ class SamplingParams:
     min_p: float = 0.0            # least probability, as a share of the likeliest id's; 0 is no limit
     stop: tuple[str, ...] = ()    # end at any of these in the text; they may span tokens and are never emitted
     seed: int | None = None       # None: another one for every request
-    logprobs: bool = False        # of every sampled id, under temperature 1 and no filter
+    logprobs: int = 0             # k > 0: of every sampled id and of the k likeliest, at temperature 1, without filters
     n: int = 1                    # samples per prompt, each with a seed derived from (seed, its number)
 
     def __post_init__(self):
@@ -62,6 +63,7 @@ class SamplingParams:
         _require("top_p", self.top_p, (int, float), lambda x: 0 < x <= 1, "above 0 and at most 1, which is no limit")
         _require("min_p", self.min_p, (int, float), lambda x: 0 <= x <= 1, "a number from 0, which is no limit, to 1")
         _require("seed", self.seed, (int, type(None)), lambda x: True, "an integer or None")
+        _require("logprobs", self.logprobs, int, lambda x: 0 <= x <= MAX_LOGPROBS, f"from 0 to {MAX_LOGPROBS}")
         _require("n", self.n, int, lambda x: x >= 1, "at least 1")
         for text in stop:
             _require("stop", text, str, lambda x: x, "strings that are not empty")
@@ -72,12 +74,19 @@ def _require(name: str, value, types, is_in_range: Callable, accepted: str):
         raise UserError(f"{name} {value!r}: {accepted}")
 
 
+class TokenLogprobs(NamedTuple):
+    id: int
+    logprob: float
+    top: list[tuple[int, float]]  # (id, logprob) of the likeliest, likeliest first
+
+
 class Delta(NamedTuple):
     """What is new in a stream. A delta with a finish_reason is the last."""
     parts: list[dict]                 # pieces of conversation parts, valid UTF-8
     num_tokens: int                   # ids generated so far
     finish_reason: str | None = None  # "stop" | "length" | "abort" | "error"
     error: str | None = None
+    logprobs: list[TokenLogprobs] = []  # where asked for: of the sampled ids whose whole text is out, in text parts
 
 
 @dataclass
@@ -89,6 +98,7 @@ class Completion:
     forced: list[bool]              # per id, True for tool output
     finish_reason: str              # "stop" | "length" | "abort" | "error"
     error: str | None = None
+    top_logprobs: list[list[tuple[int, float]]] | None = None  # per id: (id, logprob) of the likeliest; [] where forced
 
 
 class Score(NamedTuple):
@@ -109,7 +119,8 @@ class Request:
                  num_scored: int = 0, leader: "Request | None" = None):
         self.id = next(self.numbers)
         self.prompt, self.params, self.seed = prompt, params, seed
-        self.ids, self.logprobs, self.forced = [], [], []
+        self.ids, self.logprobs, self.top_logprobs, self.forced = [], [], [], []
+        self.unsent: list[tuple[int, TokenLogprobs]] = []  # (where its text ends, ...) of ids of text parts
         self.parts = []
         self.tokens = list(prompt)                  # prompt and answer
         self.num_computed = 0                       # of tokens, keys and values in the blocks of `table`
@@ -134,7 +145,9 @@ class Request:
     def emit(self, pieces: list[dict]):
         merge_parts(self.parts, pieces)
         if self.on_delta and (pieces or self.finish_reason):
-            self.on_delta(Delta(pieces, len(self.ids), self.finish_reason, self.error))
+            out = [logprobs for end, logprobs in self.unsent if end <= self.text.num_emitted]
+            del self.unsent[:len(out)]
+            self.on_delta(Delta(pieces, len(self.ids), self.finish_reason, self.error, out))
 
     def finish(self, reason: str, error: str | None = None, pieces: list[dict] = ()):
         """The last thing that happens to a request. It cannot fail: what its listener raises becomes its error."""
@@ -147,8 +160,8 @@ class Request:
 
     def completion(self) -> Completion:
         text = "".join(part["text"] for part in self.parts if part["type"] == "text")
-        return Completion(self.ids, text, self.parts, self.logprobs if self.params.logprobs else None, self.forced,
-                          self.finish_reason, self.error)
+        logprobs, tops = (self.logprobs, self.top_logprobs) if self.params.logprobs else (None, None)
+        return Completion(self.ids, text, self.parts, logprobs, self.forced, self.finish_reason, self.error, tops)
 
 
 class Engine:
@@ -180,7 +193,8 @@ class Engine:
         self._python_start, self._python_end = special["<|python_start|>"], special["<|python_end|>"]
         self._output_start, self._output_end = special["<|output_start|>"], special["<|output_end|>"]
         # A model that samples any other special is done, be it that it starts to write its own tool output.
-        self._ends = set(special.values()) - {self._python_start, self._python_end}
+        self._special = set(special.values())
+        self._ends = self._special - {self._python_start, self._python_end}
         self._running: list[Request] = []  # the longest running first
         self._parked: list[Request] = []   # waiting for their tool
         self._sampling: tuple = (None, {})  # settings as tensors, and of which requests
@@ -468,10 +482,8 @@ class Engine:
             self._sampling = (requests, self._sampling_tensors(requests))
         positions = torch.tensor([len(r.tokens) for r in requests], device=self.device)
         sampled = sample(self.model.logits(hidden), positions=positions, **self._sampling[1])
-        ids = sampled.ids.tolist()
-        logprobs = [0.0] * len(ids) if sampled.logprobs is None else sampled.logprobs.tolist()
-        for request, id, logprob in zip(requests, ids, logprobs):
-            self._attempt(request, self._take_id, id, logprob)
+        for request, (id, logprob, top) in zip(requests, sampled.to_host()):
+            self._attempt(request, self._take_id, TokenLogprobs(id, logprob, top[:request.params.logprobs]))
 
     def _attempt(self, request: Request, act: Callable, *arguments):
         """What goes wrong here is this request's own affair."""
@@ -505,15 +517,19 @@ class Engine:
                 "top_k": column([min(p.top_k, self.tokenizer.vocab_size) for p in params], torch.int64, 0),
                 "top_p": column([p.top_p for p in params], torch.float32, 1),
                 "min_p": column([p.min_p for p in params], torch.float32, 0),
-                "with_logprobs": any(p.logprobs for p in params)}
+                "num_logprobs": max(p.logprobs for p in params)}
 
-    def _take_id(self, request: Request, id: int, logprob: float, is_forced: bool = False):
+    def _take_id(self, request: Request, taken: TokenLogprobs, is_forced: bool = False):
         """One more id of the answer."""
+        id = taken.id
         request.tokens.append(id)
         request.ids.append(id)
         request.forced.append(is_forced)
-        request.logprobs.append(logprob)
+        request.logprobs.append(taken.logprob)
+        request.top_logprobs.append(taken.top)
         pieces = request.text.push(id)
+        if request.params.logprobs and request.text.type == "text" and id not in self._special:
+            request.unsent.append((request.text.num_read, taken))
         if (id in self._ends and not is_forced) or request.text.is_stopped:
             request.finish("stop", pieces=pieces)
         elif len(request.ids) >= min(request.params.max_tokens, self.max_context - len(request.prompt)):
@@ -552,7 +568,7 @@ class Engine:
             raise result
         for id in (self._output_start, *self.tokenizer.encode(result), self._output_end):
             if not request.finish_reason:
-                self._take_id(request, id, 0.0, is_forced=True)
+                self._take_id(request, TokenLogprobs(id, 0.0, []), is_forced=True)
 
     def _retire(self):
         """Finished requests give back their blocks."""

@@ -220,13 +220,29 @@ def test_the_context_ends_an_answer(tok):
 def test_logprobs_are_those_of_the_full_forward_whatever_the_temperature(tok):
     model = tiny_model(tok)
     prompts = random_prompts(tok, [4, 9])
-    params = SamplingParams(max_tokens=7, temperature=1.7, top_k=30, seed=3, logprobs=True, n=2)
-    for prompt, group in zip(prompts, Engine(model, tok).generate(prompts, params)):
+    params = [SamplingParams(max_tokens=7, temperature=1.7, top_k=30, seed=3, logprobs=k, n=2) for k in (1, 4)]
+    for prompt, group in zip(prompts, Engine(model, tok).generate(prompts, params), strict=True):
         for c in group:
-            row = prompt + c.ids
-            expected = model.target_logprobs(torch.tensor([row[:-1]]), torch.tensor([row[1:]]))[0, len(prompt) - 1:]
-            assert c.logprobs == pytest.approx(expected.tolist(), abs=1e-6)
-    assert Engine(model, tok).generate(prompts, GREEDY)[0][0].logprobs is None
+            expected = model.logits(model(torch.tensor([prompt + c.ids]))[0])[len(prompt) - 1:-1].log_softmax(-1)
+            assert c.logprobs == pytest.approx([row[id].item() for row, id in zip(expected, c.ids)], abs=1e-9)
+            top, top_ids = expected.topk(1 if prompt is prompts[0] else 4)
+            assert [[id for id, _ in row] for row in c.top_logprobs] == top_ids.tolist()
+            assert [[p for _, p in row] for row in c.top_logprobs] == [pytest.approx(row) for row in top.tolist()]
+    silent = Engine(model, tok).generate(prompts, GREEDY)[0][0]
+    assert silent.logprobs is None and silent.top_logprobs is None
+
+
+def test_streamed_logprobs_are_those_of_the_ids_whose_text_is_out(tok):
+    """A stop string is never emitted, as text or otherwise; a character of several tokens brings all of theirs."""
+    ids = [*b"a", *"é".encode(), *b"one two three"]
+    params = SamplingParams(temperature=0, stop=("wo thr",), logprobs=2)
+    deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], params))
+    assert said(deltas) == "aéone t" == bytes(t.id for d in deltas for t in d.logprobs).decode()
+    assert all(len(t.top) == 2 and t.top[0] == (t.id, t.logprob) for d in deltas for t in d.logprobs)
+    says, whole, _ = tool_script(tok, "6*7", "42", "It is ", ", yes")
+    deltas = list(scripted_engine(tok, says).stream([tok.bos_id], SamplingParams(temperature=0, logprobs=1)))
+    assert tok.decode_bytes([t.id for d in deltas for t in d.logprobs]) == b"It is , yes"
+    assert not any(d.logprobs for d in scripted_engine(tok, ids).stream([tok.bos_id], GREEDY))
 
 
 def test_score_equals_the_full_forward(tok, monkeypatch):
@@ -251,7 +267,7 @@ def test_score_equals_the_full_forward(tok, monkeypatch):
 @pytest.mark.parametrize("field, value", [
     ("max_tokens", 0), ("max_tokens", 1.5), ("temperature", -0.1), ("temperature", float("nan")),
     ("temperature", 10 ** 400), ("temperature", "hot"), ("top_k", -1), ("top_k", True), ("top_p", 0),
-    ("top_p", 1.01), ("n", 0), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
+    ("top_p", 1.01), ("n", 0), ("logprobs", -1), ("logprobs", 21), ("logprobs", True), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
 def test_settings_out_of_range_are_refused_by_name(field, value):
     with pytest.raises(UserError, match=f"^{field} "):
         SamplingParams(**{field: value})
@@ -267,7 +283,7 @@ def test_a_single_stop_string_may_be_given_bare():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_after_load_weights_rollouts_equal_a_fresh_engine(tok, dtype):
     model, other = tiny_model(tok, dtype=torch.float32), tiny_model(tok, dtype=torch.float32, seed=1)
-    prompts, params = random_prompts(tok, [5, 9, 2]), SamplingParams(max_tokens=9, seed=4, n=3, logprobs=True)
+    prompts, params = random_prompts(tok, [5, 9, 2]), SamplingParams(max_tokens=9, seed=4, n=3, logprobs=2)
     engine = Engine(model, tok, max_rows=4, dtype=dtype)
     before = engine.generate(prompts, params)
     with torch.no_grad():
@@ -337,7 +353,7 @@ def tool_script(tok, expression, result, before="", after=""):
 def test_a_tool_call_is_answered_with_ids_spliced_in(tok, expression, result):
     says, ids, forced = tool_script(tok, expression, result, "It is ", ", I think.")
     engine = scripted_engine(tok, says)
-    answer = engine.generate([[tok.bos_id]], SamplingParams(max_tokens=999, temperature=0, logprobs=True))[0][0]
+    answer = engine.generate([[tok.bos_id]], SamplingParams(max_tokens=999, temperature=0, logprobs=1))[0][0]
     assert (answer.ids, answer.forced, answer.finish_reason) == (ids, forced, "stop")
     assert engine.model.fed == [tok.bos_id] + ids[:-1]
     assert [part["text"] for part in answer.parts if part["type"] == "python_output"] == [result]
