@@ -2,11 +2,12 @@
 
 Pure: bytes and dataclasses in, dicts and bytes out; server.py does the HTTP. Requests are read strictly. A field that
 would change the answer and that we do not have is refused by name, never dropped; fields that change nothing are
-ignored. Three extensions, which OpenAI's clients carry along untouched: `top_k` in a request, `parts` in messages and
-deltas (text and tool calls in order; `content` is their text alone), `timings` where the answer ends.
+ignored. Extensions, which OpenAI's clients carry along untouched: `top_k` and `min_p` in a request, `parts` in messages
+and deltas (text and tool calls in order; `content` is their text alone), `timings` where the answer ends. `logprobs`
+are those of the tokens of `content`, without the special ones between and behind them.
 
-Source: the request and response types of the official openai client, 2026. Left out: n > 1, logprobs, tools that the
-client runs, response formats, /v1/completions, /v1/responses.
+Source: the request and response types of the official openai client, 2026. Left out: n > 1, tools that the client
+runs, response formats, /v1/completions, /v1/responses.
 """
 
 import json
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nanochat.chat import CHAT_PARAMS, Answer, closed_parts
 from nanochat.common import UserError
 from nanochat.conversation import validate
-from nanochat.engine import SamplingParams
+from nanochat.engine import MAX_LOGPROBS, Delta, SamplingParams, TokenLogprobs
 
 MAX_MESSAGES = 500
 MAX_CHARS = 200_000         # of all messages together; tokenising them takes well under a second
@@ -31,8 +32,8 @@ IGNORED = {"user", "safety_identifier", "metadata", "store", "service_tier", "pr
 # What we cannot do, with the values that ask for nothing and are therefore accepted (null always is).
 UNSUPPORTED = {
     "tools": [[]], "tool_choice": ["none", "auto"], "functions": [[]], "function_call": ["none", "auto"],
-    "response_format": [{"type": "text"}], "logprobs": [False], "top_logprobs": [0], "logit_bias": [{}],
-    "frequency_penalty": [0], "presence_penalty": [0], "repetition_penalty": [1], "min_p": [0], "min_tokens": [0],
+    "response_format": [{"type": "text"}], "logit_bias": [{}],
+    "frequency_penalty": [0], "presence_penalty": [0], "repetition_penalty": [1], "min_tokens": [0],
     "n": [1], "best_of": [1], "modalities": [["text"]], "audio": [], "web_search_options": [], "moderation": [],
 }
 MESSAGE_IGNORED = {"name", "refusal", "annotations"}
@@ -99,14 +100,22 @@ class ChatRequest(Strict):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-2**63, lt=2**63)] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=4)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
     @property
     def wants_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def num_top(self) -> int | None:
+        """How many alternatives beside each token's own logprob; None: no logprobs at all."""
+        return self.top_logprobs or 0 if self.logprobs else None
 
 
 MODELS = (TextPart, AnswerPart, Message, StreamOptions, ChatRequest)
@@ -212,10 +221,13 @@ def to_params(request: ChatRequest, max_context: int) -> SamplingParams:
     limits = {limit for limit in (request.max_completion_tokens, request.max_tokens) if limit is not None}
     if len(limits) > 1:
         raise ApiError(400, "max_tokens and max_completion_tokens differ; send one", param="max_tokens")
+    if request.top_logprobs and not request.logprobs:
+        raise ApiError(400, "top_logprobs: needs logprobs: true", param="top_logprobs")
     max_tokens = min([max_context, *limits])
     stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    given = {name: getattr(request, name) for name in ("temperature", "top_p", "top_k", "seed")}
+    given = {name: getattr(request, name) for name in ("temperature", "top_p", "top_k", "min_p", "seed")}
     return SamplingParams(max_tokens=max_tokens, stop=tuple(stop),
+                          logprobs=max(1, request.num_top) if request.logprobs else 0,
                           **{name: value for name, value in given.items() if value is not None})
 
 
@@ -223,11 +235,14 @@ def to_params(request: ChatRequest, max_context: int) -> SamplingParams:
 # Responses
 
 class Reply:
-    """Everything sent in answer to one request carries the same id, time and model."""
+    """Everything sent in answer to one request carries the same id, time and model. Logprobs are sent with num_top
+    alternatives, and not at all when it is None."""
 
-    def __init__(self, model: str, num_prompt_tokens: int, *, wants_usage: bool = True):
+    def __init__(self, model: str, num_prompt_tokens: int, tokenizer=None, *, wants_usage: bool = True,
+                 num_top: int | None = None):
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex[:24]}", "created": int(time.time()), "model": model}
         self.num_prompt_tokens, self.wants_usage = num_prompt_tokens, wants_usage
+        self.tokenizer, self.num_top = tokenizer, num_top
 
     def usage(self, answer: Answer) -> dict:
         return {"prompt_tokens": self.num_prompt_tokens, "completion_tokens": answer.num_tokens,
@@ -235,21 +250,34 @@ class Reply:
 
     def completion(self, answer: Answer) -> dict:
         message = {"role": "assistant", "content": answer.text, "refusal": None, "parts": answer.parts}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
+        choice = {"index": 0, "message": message, "logprobs": self.logprobs(answer.logprobs),
+                  "finish_reason": answer.finish_reason}
         return {**self.head, "object": "chat.completion", "choices": [choice], "usage": self.usage(answer),
                 "timings": answer.timings()}
 
-    def chunk(self, delta: dict, finish_reason: str | None = None, **extra) -> dict:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def logprobs(self, tokens: list[TokenLogprobs]) -> dict | None:
+        if self.num_top is None:
+            return None
+        return {"refusal": None, "content": [
+            {**self.token(token.id, token.logprob), "top_logprobs": [self.token(*top) for top in token.top[:self.num_top]]}
+            for token in tokens]}
+
+    def token(self, id: int, logprob: float) -> dict:
+        """A special token has a name and no bytes."""
+        return {"token": self.tokenizer.decode([id]), "logprob": logprob,
+                "bytes": list(self.tokenizer.decode_bytes([id])) or None}
+
+    def chunk(self, delta: dict, finish_reason: str | None = None, logprobs: dict | None = None, **extra) -> dict:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         usage = {"usage": None} if self.wants_usage else {}
         return {**self.head, "object": "chat.completion.chunk", "choices": [choice], **usage, **extra}
 
     def first_chunk(self) -> dict:
         return self.chunk({"role": "assistant", "content": ""})
 
-    def parts_chunk(self, parts: list[dict]) -> dict:
-        text = "".join(part["text"] for part in parts if part["type"] == "text")
-        return self.chunk({"content": text, "parts": parts})
+    def delta_chunk(self, delta: Delta) -> dict:
+        text = "".join(part["text"] for part in delta.parts if part["type"] == "text")
+        return self.chunk({"content": text, "parts": delta.parts}, logprobs=self.logprobs(delta.logprobs))
 
     def last_chunks(self, answer: Answer) -> list[dict]:
         chunks = [self.chunk({}, answer.finish_reason, timings=answer.timings())]

@@ -45,26 +45,25 @@ def attention_bias(like, *, window: int, doc_ids):
     return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, -torch.inf)
 
 
-def attention_cached(q, cache, layer: int, *, window: int = -1, scale: float | None = None):
+def attention_cached(q, cache, layer: int, *, window: int = -1):
     """Attention of new tokens over their requests' cached keys. q (N, H, D) -> (N, H, D), in the order of the
     kvcache.StepCache, to which the keys and values of these tokens were appended."""
     out = []
     for rows in cache.groups:
         k, v = cache.keys_values(layer, rows, window)  # (P, H_kv, S, D)
         mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
-        y = _attend_rows(mine.view(*rows.shape, *q.shape[1:]), k, v, rows.keys[window][1], scale).flatten(0, 1)
+        y = _attend_rows(mine.view(*rows.shape, *q.shape[1:]), k, v, rows.keys[window][1]).flatten(0, 1)
         out.append(y if rows.inverse is None else y[rows.inverse])
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def _attend_rows(q, k, v, bias, scale):
+def _attend_rows(q, k, v, bias):
     """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S). Queries that share a key head stand one behind the
     other as if they were more positions: so no key is copied for them."""
     P, T, H, D = q.shape
     groups = H // k.size(1)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.repeat(1, 1, groups, 1) if groups * T > T else bias,
-                                       scale=scale)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.repeat(1, 1, groups, 1) if groups > 1 else bias)
     return y.view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nanochat.conversation import fit_context, render_prompt, visible_text
-from nanochat.engine import Delta, SamplingParams
+from nanochat.engine import Delta, SamplingParams, TokenLogprobs
 from nanochat.text_stream import merge_parts
 
 # What our own chat surfaces start from. The HTTP API itself keeps OpenAI's default, temperature 1.
@@ -43,6 +43,7 @@ class Answer:
     """The deltas of one request, gathered. Made when the answer is asked for: that is when its time starts."""
     clock: Callable[[], float] = time.perf_counter  # seconds
     parts: list[dict] = field(default_factory=list)
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
     num_tokens: int = 0
     finish_reason: str | None = None
     error: str | None = None
@@ -55,6 +56,7 @@ class Answer:
         if self.first is None and delta.num_tokens:
             self.first = self.last
         merge_parts(self.parts, delta.parts)
+        self.logprobs += delta.logprobs
         self.num_tokens, self.finish_reason, self.error = delta.num_tokens, delta.finish_reason, delta.error
 
     @property

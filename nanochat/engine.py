@@ -17,9 +17,9 @@ B rows, T time, C channels, V vocab.
 import itertools
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import NamedTuple
@@ -35,9 +35,12 @@ from nanochat.served import ServedGPT
 from nanochat.text_stream import TextStream, merge_parts
 
 STEP_TOKENS = 2048     # computed in one step, at most
-LIVE_TOKENS = 64       # the same while somebody listens to a running answer: what bounds the gap between two tokens
+LIVE_TOKENS = 64       # the same, at first, while somebody listens to a running answer
+MIN_LIVE_TOKENS = 16   # prompts get on, however slow
+LIVE_SLOWDOWN = 1.6    # such a step may take so many times as long as one of answers alone; gaps between tokens double at most
 SCORE_ROWS = 512       # logits alive at once when scoring: 64 MB at 32,768 ids
-TOOL_THREADS = 2
+MAX_LOGPROBS = 20      # OpenAI's bound
+TOOL_SEC = 60.0        # a tool that has said nothing by then has failed
 POLL_SEC = 0.1         # how long to wait for the engine's thread before asking whether it still lives
 
 
@@ -50,7 +53,7 @@ class SamplingParams:
     min_p: float = 0.0            # least probability, as a share of the likeliest id's; 0 is no limit
     stop: tuple[str, ...] = ()    # end at any of these in the text; they may span tokens and are never emitted
     seed: int | None = None       # None: another one for every request
-    logprobs: bool = False        # of every sampled id, under temperature 1 and no filter
+    logprobs: int = 0             # k > 0: of every sampled id and of the k likeliest, at temperature 1, without filters
     n: int = 1                    # samples per prompt, each with a seed derived from (seed, its number)
 
     def __post_init__(self):
@@ -62,6 +65,7 @@ class SamplingParams:
         _require("top_p", self.top_p, (int, float), lambda x: 0 < x <= 1, "above 0 and at most 1, which is no limit")
         _require("min_p", self.min_p, (int, float), lambda x: 0 <= x <= 1, "a number from 0, which is no limit, to 1")
         _require("seed", self.seed, (int, type(None)), lambda x: True, "an integer or None")
+        _require("logprobs", self.logprobs, int, lambda x: 0 <= x <= MAX_LOGPROBS, f"from 0 to {MAX_LOGPROBS}")
         _require("n", self.n, int, lambda x: x >= 1, "at least 1")
         for text in stop:
             _require("stop", text, str, lambda x: x, "strings that are not empty")
@@ -72,12 +76,19 @@ def _require(name: str, value, types, is_in_range: Callable, accepted: str):
         raise UserError(f"{name} {value!r}: {accepted}")
 
 
+class TokenLogprobs(NamedTuple):
+    id: int
+    logprob: float
+    top: list[tuple[int, float]]  # (id, logprob) of the likeliest, likeliest first
+
+
 class Delta(NamedTuple):
     """What is new in a stream. A delta with a finish_reason is the last."""
     parts: list[dict]                 # pieces of conversation parts, valid UTF-8
     num_tokens: int                   # ids generated so far
     finish_reason: str | None = None  # "stop" | "length" | "abort" | "error"
     error: str | None = None
+    logprobs: list[TokenLogprobs] = []  # where asked for: of the sampled ids whose whole text is out, in text parts
 
 
 @dataclass
@@ -89,6 +100,7 @@ class Completion:
     forced: list[bool]              # per id, True for tool output
     finish_reason: str              # "stop" | "length" | "abort" | "error"
     error: str | None = None
+    top_logprobs: list[list[tuple[int, float]]] | None = None  # per id: (id, logprob) of the likeliest; [] where forced
 
 
 class Score(NamedTuple):
@@ -109,7 +121,8 @@ class Request:
                  num_scored: int = 0, leader: "Request | None" = None):
         self.id = next(self.numbers)
         self.prompt, self.params, self.seed = prompt, params, seed
-        self.ids, self.logprobs, self.forced = [], [], []
+        self.ids, self.logprobs, self.top_logprobs, self.forced = [], [], [], []
+        self.unsent: list[tuple[int, TokenLogprobs]] = []  # (where its text ends, ...) of ids of text parts
         self.parts = []
         self.tokens = list(prompt)                  # prompt and answer
         self.num_computed = 0                       # of tokens, keys and values in the blocks of `table`
@@ -118,6 +131,7 @@ class Request:
         self.fork_at = len(prompt) - (num_scored or 0) - 1
         self.is_greedy = True                       # of a scored one: so far
         self.code_start = None  # index into ids of the open tool call
+        self.parked_at = 0.0    # when its tool was called
         self.text = TextStream(tokenizer, params.stop)
         self.on_delta = on_delta
         self.finish_reason = self.error = None
@@ -134,7 +148,9 @@ class Request:
     def emit(self, pieces: list[dict]):
         merge_parts(self.parts, pieces)
         if self.on_delta and (pieces or self.finish_reason):
-            self.on_delta(Delta(pieces, len(self.ids), self.finish_reason, self.error))
+            out = [logprobs for end, logprobs in self.unsent if end <= self.text.num_emitted]
+            del self.unsent[:len(out)]
+            self.on_delta(Delta(pieces, len(self.ids), self.finish_reason, self.error, out))
 
     def finish(self, reason: str, error: str | None = None, pieces: list[dict] = ()):
         """The last thing that happens to a request. It cannot fail: what its listener raises becomes its error."""
@@ -147,8 +163,8 @@ class Request:
 
     def completion(self) -> Completion:
         text = "".join(part["text"] for part in self.parts if part["type"] == "text")
-        return Completion(self.ids, text, self.parts, self.logprobs if self.params.logprobs else None, self.forced,
-                          self.finish_reason, self.error)
+        logprobs, tops = (self.logprobs, self.top_logprobs) if self.params.logprobs else (None, None)
+        return Completion(self.ids, text, self.parts, logprobs, self.forced, self.finish_reason, self.error, tops)
 
 
 class Engine:
@@ -174,18 +190,20 @@ class Engine:
         self.pool = BlockPool(num_blocks, use_prefix_cache=use_prefix_cache)
         self.cache = PagedCache(config, num_blocks, device=self.device, dtype=self.dtype)
         self.step_tokens, self.live_tokens = step_tokens, live_tokens
+        self._answers_sec = None  # a step of answers alone, smoothed
         self.num_preemptions = 0
-        self._tool, self._tool_threads = tool, None
+        self._tool = tool
         special = tokenizer.special
         self._python_start, self._python_end = special["<|python_start|>"], special["<|python_end|>"]
         self._output_start, self._output_end = special["<|output_start|>"], special["<|output_end|>"]
         # A model that samples any other special is done, be it that it starts to write its own tool output.
-        self._ends = set(special.values()) - {self._python_start, self._python_end}
+        self._special = set(special.values())
+        self._ends = self._special - {self._python_start, self._python_end}
         self._running: list[Request] = []  # the longest running first
         self._parked: list[Request] = []   # waiting for their tool
         self._sampling: tuple = (None, {})  # settings as tensors, and of which requests
         self._waiting: deque[Request] = deque()
-        self._results: list[tuple[Request, str | Exception]] = []  # of tools
+        self._results: list[tuple[Request, str | BaseException]] = []  # of tools
         self._inbox: list[Request] = []    # this, the one above and the next two are shared, see _wake
         self._aborted: set[int] = set()
         self._is_closing = False
@@ -266,6 +284,8 @@ class Engine:
             if not prefix or not continuation or len(prefix) + len(continuation) > self.max_context:
                 raise UserError(f"score: {len(prefix)} + {len(continuation)} ids; neither may be empty, "
                                 f"together at most {self.max_context}")
+            if problem := self._stray_id([*prefix, *continuation]):
+                raise UserError(f"score: {problem}")
         leaders, requests = {}, []
         for prefix, continuation in pairs:
             request = Request([*prefix, *continuation], SamplingParams(), 0, self.tokenizer,
@@ -311,15 +331,12 @@ class Engine:
             self._parked.clear()
             self._waiting.clear()
             self._end_running("abort")
-        if self._tool_threads:
-            self._tool_threads.shutdown(wait=False)
-            self._tool_threads = None
 
     def _run(self):
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._is_closing or self._inbox or self._aborted or self._results
-                                    or self._waiting or self._running)
+                                    or self._waiting or self._running, POLL_SEC if self._parked else None)
                 if self._is_closing:
                     return
             self.step()
@@ -334,7 +351,9 @@ class Engine:
             try:
                 self._receive()
                 if batch := self._schedule():
+                    begin = time.perf_counter()
                     self._compute(batch)
+                    self._pace(batch, time.perf_counter() - begin)
                 elif self._parked and not self.is_alive():
                     with self._wake:
                         self._wake.wait_for(lambda: self._results or self._inbox or self._aborted, POLL_SEC)
@@ -354,18 +373,19 @@ class Engine:
                 self._parked.remove(request)
                 self._waiting.appendleft(request)
                 self._attempt(request, self._take_result, result)
-        if aborted:
-            for request in (*self._waiting, *self._running, *self._parked):
-                if request.id in aborted and not request.finish_reason:
-                    request.finish("abort")
-        if aborted or results:
-            self._retire()
+        for request in (*self._waiting, *self._running, *self._parked) if aborted else ():
+            if request.id in aborted and not request.finish_reason:
+                request.finish("abort")
+        for request in self._parked:
+            if not request.finish_reason and time.monotonic() - request.parked_at > TOOL_SEC:
+                request.finish("error", f"the tool did not answer in {TOOL_SEC:.0f} s")
+        self._retire()
 
     def _schedule(self) -> list[tuple[Request, int]]:
         """(request, how many of its ids to compute), in ascending order of the number: answers come before prompts,
         the longest running first, and what is left of the budget admits who waits."""
         answering = [r for r in self._running if r.num_pending == 1]
-        budget = self.live_tokens if any(r.on_delta for r in answering) else self.step_tokens
+        budget = int(self.live_tokens) if any(r.on_delta for r in answering) else self.step_tokens
         budget = max(budget, len(answering) + 1)
         chosen = {}
         for request in answering + [r for r in self._running if r.num_pending > 1]:
@@ -377,7 +397,8 @@ class Engine:
         return sorted(((r, n) for r, n in chosen.items() if r in running), key=lambda pair: pair[1])
 
     def _admit(self, chosen: dict[Request, int], budget: int):
-        """The longest waiting whose blocks are there, without taking anybody's."""
+        """The longest waiting whose blocks are there. Nobody's are taken, save, when nothing runs, those of requests
+        whose tools may say nothing for long."""
         for request in list(self._waiting):
             num_left = budget - sum(chosen.values())
             if len(self._running) >= self.max_rows or num_left <= 0:
@@ -386,7 +407,7 @@ class Engine:
                 continue
             self._find_beginning(request)
             num_missing = len(request.tokens) // BLOCK + 2 - len(request.table)  # + 1 to write on, + 1 for a copy
-            if num_missing > self.pool.num_available and (self._running or self._parked):
+            if num_missing > self.pool.num_available and self._running:
                 self._drop_blocks(request)
                 break
             self._waiting.remove(request)
@@ -455,7 +476,7 @@ class Engine:
             before, request.num_computed = request.num_computed, request.num_computed + num_new
             self.pool.register(request.table, request.numbers, request.tokens, request.num_computed)
             if request.num_scored:
-                self._score_rows(request, hidden[end - num_new:end], before)
+                self._attempt(request, self._score_rows, hidden[end - num_new:end], before)
             elif request.num_pending == 0:
                 last_rows.append(end - 1)
                 answering.append(request)
@@ -463,15 +484,36 @@ class Engine:
             self._sample(answering, hidden if len(last_rows) == len(ids) else hidden[last_rows])
         self._retire()
 
+    def _pace(self, batch: list[tuple[Request, int]], seconds: float):
+        """Adapt how much of prompts a step takes while somebody listens: what that costs depends on model and machine."""
+        num_answering = sum(n == 1 for _, n in batch)
+        if num_answering == len(batch):
+            self._answers_sec = seconds if self._answers_sec is None else 0.9 * self._answers_sec + 0.1 * seconds
+        elif self._answers_sec and any(r.on_delta for r, _ in batch[:num_answering]):
+            change = min(max(LIVE_SLOWDOWN * self._answers_sec / seconds, 0.5), 1.2)
+            if change < 1 or sum(n for _, n in batch) >= int(self.live_tokens):
+                self.live_tokens = min(max(self.live_tokens * change, MIN_LIVE_TOKENS), self.step_tokens)
+
     def _sample(self, requests: list[Request], hidden):
+        """When it fails for all together, each is tried alone, and whose own fault it was ends alone."""
+        try:
+            taken = self._draw(requests, hidden)
+        except Exception as error:
+            if len(requests) == 1:
+                return requests[0].finish("error", _describe(error))
+            for request, row in zip(requests, hidden.split(1)):
+                self._sample([request], row)
+            return
+        for request, token in zip(requests, taken):
+            self._attempt(request, self._take_id, token)
+
+    def _draw(self, requests: list[Request], hidden) -> list[TokenLogprobs]:
         if self._sampling[0] != requests:
             self._sampling = (requests, self._sampling_tensors(requests))
         positions = torch.tensor([len(r.tokens) for r in requests], device=self.device)
         sampled = sample(self.model.logits(hidden), positions=positions, **self._sampling[1])
-        ids = sampled.ids.tolist()
-        logprobs = [0.0] * len(ids) if sampled.logprobs is None else sampled.logprobs.tolist()
-        for request, id, logprob in zip(requests, ids, logprobs):
-            self._attempt(request, self._take_id, id, logprob)
+        return [TokenLogprobs(id, logprob, top[:request.params.logprobs])
+                for request, (id, logprob, top) in zip(requests, sampled.to_host())]
 
     def _attempt(self, request: Request, act: Callable, *arguments):
         """What goes wrong here is this request's own affair."""
@@ -505,15 +547,19 @@ class Engine:
                 "top_k": column([min(p.top_k, self.tokenizer.vocab_size) for p in params], torch.int64, 0),
                 "top_p": column([p.top_p for p in params], torch.float32, 1),
                 "min_p": column([p.min_p for p in params], torch.float32, 0),
-                "with_logprobs": any(p.logprobs for p in params)}
+                "num_logprobs": max(p.logprobs for p in params)}
 
-    def _take_id(self, request: Request, id: int, logprob: float, is_forced: bool = False):
+    def _take_id(self, request: Request, taken: TokenLogprobs, is_forced: bool = False):
         """One more id of the answer."""
+        id = taken.id
         request.tokens.append(id)
         request.ids.append(id)
         request.forced.append(is_forced)
-        request.logprobs.append(logprob)
+        request.logprobs.append(taken.logprob)
+        request.top_logprobs.append(taken.top)
         pieces = request.text.push(id)
+        if request.params.logprobs and request.text.type == "text" and id not in self._special:
+            request.unsent.append((request.text.num_read, taken))
         if (id in self._ends and not is_forced) or request.text.is_stopped:
             request.finish("stop", pieces=pieces)
         elif len(request.ids) >= min(request.params.max_tokens, self.max_context - len(request.prompt)):
@@ -532,8 +578,9 @@ class Engine:
             request.code_start = None
             self._running.remove(request)
             self._parked.append(request)
-            self._tool_threads = self._tool_threads or ThreadPoolExecutor(TOOL_THREADS, "tool")
-            self._tool_threads.submit(self._call_tool, request, code)
+            request.parked_at = time.monotonic()
+            # a thread of its own: a tool that hangs keeps no other call, and no exit, waiting
+            threading.Thread(target=self._call_tool, args=(request, code), name="tool", daemon=True).start()
 
     def _call_tool(self, request: Request, code: str):
         """In the tool's thread. A refusal is a result too: the model sees it."""
@@ -541,18 +588,18 @@ class Engine:
             result = self._tool(code)
         except CalculatorError as error:
             result = str(error)
-        except Exception as error:
+        except BaseException as error:
             result = error
         with self._wake:
             self._results.append((request, result))
             self._wake.notify_all()
 
-    def _take_result(self, request: Request, result: str | Exception):
-        if isinstance(result, Exception):
-            raise result
+    def _take_result(self, request: Request, result: str | BaseException):
+        if isinstance(result, BaseException):
+            raise RuntimeError(f"the tool failed: {_describe(result)}")
         for id in (self._output_start, *self.tokenizer.encode(result), self._output_end):
             if not request.finish_reason:
-                self._take_id(request, id, 0.0, is_forced=True)
+                self._take_id(request, TokenLogprobs(id, 0.0, []), is_forced=True)
 
     def _retire(self):
         """Finished requests give back their blocks."""
@@ -573,12 +620,15 @@ class Engine:
 
     def _problem(self, prompt: list[int]) -> str | None:
         """Why this prompt cannot run."""
-        vocab_size = self.tokenizer.vocab_size
         if not prompt:
             return "the prompt is empty; start it with bos"
         if len(prompt) >= self.max_context:
             return f"the prompt has {len(prompt)} ids; at most {self.max_context - 1} leave room for an answer"
-        if not all(isinstance(i, int) and 0 <= i < vocab_size for i in prompt):
+        return self._stray_id(prompt)
+
+    def _stray_id(self, ids: list[int]) -> str | None:
+        vocab_size = self.tokenizer.vocab_size
+        if not all(isinstance(i, int) and 0 <= i < vocab_size for i in ids):
             return f"the prompt holds something that is not an id from 0 to {vocab_size - 1}"
         return None
 

@@ -118,9 +118,8 @@ class PagedCache:
     """kv (n_layer, num_blocks, BLOCK, 2, H_kv, D)."""
 
     def __init__(self, config, num_blocks: int, *, device, dtype):
-        head_dim = config.n_embd // config.n_head
         # zeros: what a row must not see is multiplied by 0, and 0 * NaN is NaN
-        self.kv = torch.zeros((config.n_layer, num_blocks, BLOCK, 2, config.n_kv_head, head_dim),
+        self.kv = torch.zeros((config.n_layer, num_blocks, BLOCK, 2, config.n_kv_head, config.head_dim),
                               device=device, dtype=dtype)
         self.windows = sorted({config.layer_window(layer) for layer in range(config.n_layer)})
 
@@ -129,8 +128,7 @@ class PagedCache:
 
 
 def bytes_per_block(config, dtype: torch.dtype) -> int:
-    kv_dim = config.n_kv_head * (config.n_embd // config.n_head)
-    return config.n_layer * BLOCK * 2 * kv_dim * dtype.itemsize
+    return config.n_layer * BLOCK * 2 * config.n_kv_head * config.head_dim * dtype.itemsize
 
 
 def choose_num_blocks(config, max_rows: int, max_context: int, device: torch.device, dtype: torch.dtype) -> int:

@@ -20,18 +20,32 @@ MASK_64 = 2 ** 64 - 1
 
 
 class Sampled(NamedTuple):
-    ids: torch.Tensor              # (B,) int64
-    logprobs: torch.Tensor | None  # (B,) log p of the chosen ids under softmax(logits), untempered and unfiltered
+    """Log-probabilities are those under softmax(logits), untempered and unfiltered; None unless asked for."""
+    ids: torch.Tensor                         # (B,) int64
+    logprobs: torch.Tensor | None = None      # (B,) of the chosen ids
+    top_ids: torch.Tensor | None = None       # (B, k) the likeliest ids, likeliest first
+    top_logprobs: torch.Tensor | None = None  # (B, k)
+
+    def to_host(self) -> list[tuple[int, float, list[tuple[int, float]]]]:
+        """(id, logprob, [(id, logprob)] of the likeliest) per row, in one transfer; 0.0 and [] for what is not known."""
+        if self.logprobs is None:
+            return [(id, 0.0, []) for id in self.ids.tolist()]
+        # one tensor in the dtype of the logprobs: an id below 2^24 is exact in fp32
+        columns = torch.cat((self.ids[:, None], self.logprobs[:, None], self.top_ids, self.top_logprobs), dim=1)
+        k = self.top_ids.size(1)
+        return [(int(id), logprob, [(int(i), p) for i, p in zip(tops[:k], tops[k:])])
+                for id, logprob, *tops in columns.tolist()]
 
 
 def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, min_p=None,
-           with_logprobs=False) -> Sampled:
+           num_logprobs: int = 0) -> Sampled:
     """Draw from logits (B, V). All settings are (B,) tensors; seeds and positions int64.
 
     temperature None: every row is greedy; a row at 0 is. top_k None or 0: no limit, else exactly the k largest, lower
     ids first among equals. top_p None or 1: no limit, else the fewest largest ones that hold at least top_p of
     what top-k left. min_p None or 0: no limit, else those at least min_p times as likely as the likeliest.
-    The caller knows on the host which filters are in use, and None saves the sort.
+    The caller knows on the host which filters are in use, and None saves the sort. num_logprobs: how many of the
+    likeliest to tell beside the chosen one; 0 tells neither.
     """
     ids = greedy = logits.argmax(dim=-1)
     if temperature is not None:
@@ -39,10 +53,11 @@ def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None
         scaled = logits / temperature.masked_fill(is_greedy, 1.0)[:, None]
         drawn = _draw(scaled, uniform(seeds, positions).to(logits.dtype), top_k, top_p, min_p)
         ids = torch.where(is_greedy, greedy, drawn)
-    logprobs = None
-    if with_logprobs:
-        logprobs = logits.gather(1, ids[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
-    return Sampled(ids, logprobs)
+    if not num_logprobs:
+        return Sampled(ids)
+    total = logits.logsumexp(dim=-1)
+    top, top_ids = logits.topk(num_logprobs)
+    return Sampled(ids, logits.gather(1, ids[:, None]).squeeze(1) - total, top_ids, top - total[:, None])
 
 
 def _draw(logits, noise, top_k, top_p, min_p):

@@ -89,7 +89,7 @@ def create_app(engine, tokenizer, info: dict, *, max_pending: int = 9,
         try:
             ids, params = await run_in_threadpool(fit_or_refuse, tokenizer, messages, params, engine.max_context)
             job = Job(engine, ids, params, request, slots)
-            reply = api.Reply(served_model, len(ids), wants_usage=body.wants_usage)
+            reply = api.Reply(served_model, len(ids), tokenizer, wants_usage=body.wants_usage, num_top=body.num_top)
             if body.stream:
                 return await start_stream(job, answer, reply)
             return await whole_answer(job, answer, reply)
@@ -231,8 +231,8 @@ async def events(job: Job, answer: Answer, reply: api.Reply, delta: Delta | None
                 yield api.SSE_KEEPALIVE
             else:
                 answer.add(delta)
-                if delta.parts:
-                    yield api.sse(reply.parts_chunk(delta.parts))
+                if delta.parts or delta.logprobs:
+                    yield api.sse(reply.delta_chunk(delta))
                 if delta.finish_reason:
                     break
             delta = await job.next()

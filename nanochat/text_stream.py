@@ -17,10 +17,11 @@ class TextStream:
 
     def __init__(self, tokenizer, stop: tuple[str, ...] = ()):
         self.is_stopped = False  # set by the id that completes a stop string; nothing is emitted after it
+        self.num_read = self.num_emitted = 0  # characters; what is between them waits, or belongs to the stop string
+        self.type = "text"       # of what the next id says
         self._decode_bytes = tokenizer.decode_bytes
         self._special = {id: SWITCHES.get(name) for name, id in tokenizer.special.items()}
         self._stop = stop
-        self._type = "text"
         self._held = ""  # may be the beginning of a stop string
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -29,7 +30,7 @@ class TextStream:
         if id not in self._special:
             return self._emit(self._utf8.decode(self._decode_bytes([id])))
         pieces = self.finish()
-        self._type = self._special[id] or self._type
+        self.type = self._special[id] or self.type
         return pieces
 
     def finish(self) -> list[dict]:
@@ -41,12 +42,14 @@ class TextStream:
     def _emit(self, text: str, is_last: bool = False) -> list[dict]:
         if self.is_stopped:
             return []
-        if self._stop and self._type == "text":
+        self.num_read += len(text)
+        if self._stop and self.type == "text":
             text = self._held + text
             cut, self.is_stopped = _find_stop(text, self._stop)
             if self.is_stopped or not is_last:
                 text, self._held = text[:cut], text[cut:]
-        return [{"type": self._type, "text": text}] if text else []
+        self.num_emitted += len(text)
+        return [{"type": self.type, "text": text}] if text else []
 
 
 def _find_stop(text: str, stop: tuple[str, ...]) -> tuple[int, bool]:

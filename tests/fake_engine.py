@@ -94,10 +94,10 @@ INFO = {"tag": "d4", "source": "rl", "step": 120, "num_params": 3_100_000}
 
 
 @contextlib.contextmanager
-def serving(engine, **settings):
+def serving(engine, tokenizer=None, **settings):
     """The base URL of a real server over `engine`, in a thread of this process."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        app = create_app(engine, FakeTokenizer(), INFO, **settings)
+        app = create_app(engine, tokenizer or FakeTokenizer(), INFO, **settings)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

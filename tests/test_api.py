@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from nanochat import api
 from nanochat.api import ApiError
 from nanochat.chat import Answer
-from nanochat.engine import SamplingParams
+from nanochat.engine import Delta, SamplingParams
 
 USER = {"role": "user", "content": "hi"}
 
@@ -23,7 +23,8 @@ def parse(**fields):
 
 def refusal(body=None, **fields):
     with pytest.raises(ApiError) as caught:
-        api.to_messages(api.parse_chat_request(body)) if body is not None else api.to_messages(parse(**fields))
+        request = api.parse_chat_request(body) if body is not None else parse(**fields)
+        api.to_messages(request), api.to_params(request, 512)
     assert caught.value.status == 400
     return caught.value
 
@@ -48,9 +49,12 @@ def test_a_bare_request_takes_openais_defaults():
 
 
 def test_every_setting_reaches_the_engine():
-    request = parse(max_completion_tokens=9, temperature=0.25, top_p=0.5, top_k=7, seed=-3, stop=["a", "b"])
-    assert api.to_params(request, 512) == SamplingParams(max_tokens=9, temperature=0.25, top_p=0.5, top_k=7, seed=-3,
-                                                         stop=("a", "b"))
+    request = parse(max_completion_tokens=9, temperature=0.25, top_p=0.5, top_k=7, min_p=0.125, seed=-3,
+                    stop=["a", "b"], logprobs=True, top_logprobs=3)
+    assert api.to_params(request, 512) == SamplingParams(max_tokens=9, temperature=0.25, top_p=0.5, top_k=7, min_p=0.125,
+                                                         seed=-3, stop=("a", "b"), logprobs=3)
+    assert api.to_params(parse(logprobs=True), 512).logprobs == 1
+    assert api.to_params(parse(logprobs=False, top_logprobs=0), 512).logprobs == 0
     assert api.to_params(parse(stop="end", max_tokens=10 ** 6), 512) == SamplingParams(max_tokens=512, stop=("end",))
 
 
@@ -82,7 +86,10 @@ def test_two_different_limits_are_refused():
     ({"stream": "yes"}, "stream"), ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
     ({"n": 2}, "n"), ({"n": True}, "n"), ({"n": 10 ** 6}, "n"), ({"tools": [{"type": "function"}]}, "tools"),
     ({"tool_choice": "required"}, "tool_choice"), ({"response_format": {"type": "json_object"}}, "response_format"),
-    ({"logprobs": True}, "logprobs"), ({"top_logprobs": 5}, "top_logprobs"), ({"logit_bias": {"5": 1}}, "logit_bias"),
+    ({"logprobs": 5}, "logprobs"), ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+    ({"top_logprobs": 5}, "top_logprobs"), ({"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": True}, "top_logprobs"), ({"min_p": 1.1}, "min_p"), ({"min_p": -0.1}, "min_p"),
+    ({"logit_bias": {"5": 1}}, "logit_bias"),
     ({"presence_penalty": 0.1}, "presence_penalty"), ({"frequency_penalty": -1}, "frequency_penalty"),
     ({"modalities": ["audio"]}, "modalities"), ({"temprature": 1}, "temprature"),
 ])
@@ -119,7 +126,7 @@ def test_no_json_value_anywhere_gets_past_as_anything_but_a_refusal():
     full = {"model": "m", "messages": [USER, {"role": "assistant", "content": [{"type": "text", "text": "a"}],
             "parts": [{"type": "text", "text": "a"}]}, USER], "temperature": 1, "top_p": 1, "top_k": 1, "seed": 1,
             "stop": ["x"], "stream": True, "stream_options": {"include_usage": True}, "max_tokens": 5, "tools": None,
-            "n": 1, "user": "u"}
+            "n": 1, "user": "u", "logprobs": True, "top_logprobs": 2, "min_p": 0.5}
     num_accepted = 0
     for _ in range(3000):
         request = json.loads(json.dumps(full))
@@ -185,7 +192,7 @@ def test_the_official_types_accept_our_responses():
     assert completion.choices[0].message.content == "so 42" and completion.choices[0].finish_reason == "stop"
     usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
     assert completion.usage.model_dump(exclude_unset=True) == usage
-    for chunk in (reply.first_chunk(), reply.parts_chunk([{"type": "text", "text": "x"}]), *reply.last_chunks(answer)):
+    for chunk in (reply.first_chunk(), reply.delta_chunk(Delta([{"type": "text", "text": "x"}], 1)), *reply.last_chunks(answer)):
         ChatCompletionChunk.model_validate(chunk)
         assert chunk["usage"] is None or chunk["choices"] == []
     Model.model_validate(api.model_card(INFO, 512))

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from nanochat.attention import attention, attention_cached
+from nanochat.gpt import GPTConfig
 from nanochat.kvcache import PagedCache, StepCache
 
 B, T, D = 2, 13, 8
@@ -57,8 +58,8 @@ def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(kv_he
     q, k, v = random_qkv(4, kv_heads)
     whole = naive(q, k, v, window, None)
     starts, num_new = [2, 9], 3
-    config = type("Config", (), {"n_embd": 4 * D, "n_head": 4, "n_kv_head": kv_heads, "n_layer": 1,
-                                 "layer_window": lambda layer: window})
+    config = GPTConfig(sequence_len=T, vocab_size=1, n_layer=1, n_head=4, n_kv_head=kv_heads, n_embd=4 * D,
+                       layer_types=("sliding",), window=window)
     cache = PagedCache(config, 4, device="cpu", dtype=torch.float64)
     for row, start in enumerate(starts):
         StepCache(cache, [([row + 1], 0, start)]).append(0, k[row, :start], v[row, :start])

@@ -1,14 +1,18 @@
 import random
 import threading
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
+from fake_engine import wait_until
 
 from nanochat import engine as engine_module
+from nanochat.calculator import CalculatorError
 from nanochat.common import UserError
 from nanochat.engine import Delta, Engine, SamplingParams
 from nanochat.gpt import GPT, GPTConfig
-from nanochat.kvcache import PagedCache, StepCache
+from nanochat.kvcache import BLOCK, PagedCache, StepCache
 from nanochat.served import ServedGPT
 from nanochat.tokenizer import Tokenizer
 
@@ -220,13 +224,29 @@ def test_the_context_ends_an_answer(tok):
 def test_logprobs_are_those_of_the_full_forward_whatever_the_temperature(tok):
     model = tiny_model(tok)
     prompts = random_prompts(tok, [4, 9])
-    params = SamplingParams(max_tokens=7, temperature=1.7, top_k=30, seed=3, logprobs=True, n=2)
-    for prompt, group in zip(prompts, Engine(model, tok).generate(prompts, params)):
+    params = [SamplingParams(max_tokens=7, temperature=1.7, top_k=30, seed=3, logprobs=k, n=2) for k in (1, 4)]
+    for prompt, group in zip(prompts, Engine(model, tok).generate(prompts, params), strict=True):
         for c in group:
-            row = prompt + c.ids
-            expected = model.target_logprobs(torch.tensor([row[:-1]]), torch.tensor([row[1:]]))[0, len(prompt) - 1:]
-            assert c.logprobs == pytest.approx(expected.tolist(), abs=1e-6)
-    assert Engine(model, tok).generate(prompts, GREEDY)[0][0].logprobs is None
+            expected = model.logits(model(torch.tensor([prompt + c.ids]))[0])[len(prompt) - 1:-1].log_softmax(-1)
+            assert c.logprobs == pytest.approx([row[id].item() for row, id in zip(expected, c.ids)], abs=1e-9)
+            top, top_ids = expected.topk(1 if prompt is prompts[0] else 4)
+            assert [[id for id, _ in row] for row in c.top_logprobs] == top_ids.tolist()
+            assert [[p for _, p in row] for row in c.top_logprobs] == [pytest.approx(row) for row in top.tolist()]
+    silent = Engine(model, tok).generate(prompts, GREEDY)[0][0]
+    assert silent.logprobs is None and silent.top_logprobs is None
+
+
+def test_streamed_logprobs_are_those_of_the_ids_whose_text_is_out(tok):
+    """A stop string is never emitted, as text or otherwise; a character of several tokens brings all of theirs."""
+    ids = [*b"a", *"é".encode(), *b"one two three"]
+    params = SamplingParams(temperature=0, stop=("wo thr",), logprobs=2)
+    deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], params))
+    assert said(deltas) == "aéone t" == bytes(t.id for d in deltas for t in d.logprobs).decode()
+    assert all(len(t.top) == 2 and t.top[0] == (t.id, t.logprob) for d in deltas for t in d.logprobs)
+    says, whole, _ = tool_script(tok, "6*7", "42", "It is ", ", yes")
+    deltas = list(scripted_engine(tok, says).stream([tok.bos_id], SamplingParams(temperature=0, logprobs=1)))
+    assert tok.decode_bytes([t.id for d in deltas for t in d.logprobs]) == b"It is , yes"
+    assert not any(d.logprobs for d in scripted_engine(tok, ids).stream([tok.bos_id], GREEDY))
 
 
 def test_score_equals_the_full_forward(tok, monkeypatch):
@@ -251,7 +271,7 @@ def test_score_equals_the_full_forward(tok, monkeypatch):
 @pytest.mark.parametrize("field, value", [
     ("max_tokens", 0), ("max_tokens", 1.5), ("temperature", -0.1), ("temperature", float("nan")),
     ("temperature", 10 ** 400), ("temperature", "hot"), ("top_k", -1), ("top_k", True), ("top_p", 0),
-    ("top_p", 1.01), ("n", 0), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
+    ("top_p", 1.01), ("n", 0), ("logprobs", -1), ("logprobs", 21), ("logprobs", True), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
 def test_settings_out_of_range_are_refused_by_name(field, value):
     with pytest.raises(UserError, match=f"^{field} "):
         SamplingParams(**{field: value})
@@ -267,7 +287,7 @@ def test_a_single_stop_string_may_be_given_bare():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_after_load_weights_rollouts_equal_a_fresh_engine(tok, dtype):
     model, other = tiny_model(tok, dtype=torch.float32), tiny_model(tok, dtype=torch.float32, seed=1)
-    prompts, params = random_prompts(tok, [5, 9, 2]), SamplingParams(max_tokens=9, seed=4, n=3, logprobs=True)
+    prompts, params = random_prompts(tok, [5, 9, 2]), SamplingParams(max_tokens=9, seed=4, n=3, logprobs=2)
     engine = Engine(model, tok, max_rows=4, dtype=dtype)
     before = engine.generate(prompts, params)
     with torch.no_grad():
@@ -337,7 +357,7 @@ def tool_script(tok, expression, result, before="", after=""):
 def test_a_tool_call_is_answered_with_ids_spliced_in(tok, expression, result):
     says, ids, forced = tool_script(tok, expression, result, "It is ", ", I think.")
     engine = scripted_engine(tok, says)
-    answer = engine.generate([[tok.bos_id]], SamplingParams(max_tokens=999, temperature=0, logprobs=True))[0][0]
+    answer = engine.generate([[tok.bos_id]], SamplingParams(max_tokens=999, temperature=0, logprobs=1))[0][0]
     assert (answer.ids, answer.forced, answer.finish_reason) == (ids, forced, "stop")
     assert engine.model.fed == [tok.bos_id] + ids[:-1]
     assert [part["text"] for part in answer.parts if part["type"] == "python_output"] == [result]
@@ -508,6 +528,81 @@ def test_a_model_that_raises_ends_what_was_running_and_the_engine_serves_on(tok,
     assert engine.generate(prompts, GREEDY)[1][0].ids == naive_greedy(model, prompts[1], 12)
 
 
+def test_a_request_whose_sampling_fails_fails_alone(tok, monkeypatch):
+    """An adversary with settings that no check foresaw: what is computed for all rows together fails for all."""
+    model = tiny_model(tok)
+    bad = SamplingParams(max_tokens=12, temperature=0.5)
+    object.__setattr__(bad, "top_k", "many")
+    prompts = random_prompts(tok, [4, 6, 5, 40])
+    engine = Engine(model, tok)
+    answers = engine.generate(prompts, [GREEDY, bad, GREEDY, SamplingParams(max_tokens=2, temperature=0)])
+    assert [group[0].finish_reason for group in answers] == ["length", "error", "length", "length"]
+    assert "TypeError" in answers[1][0].error and not answers[1][0].ids
+    assert [answers[i][0].ids for i in (0, 2)] == [naive_greedy(model, prompts[i], 12) for i in (0, 2)]
+    check_blocks(engine)
+
+
+def test_a_score_that_fails_fails_alone(tok, monkeypatch):
+    model = tiny_model(tok)
+    engine, (prompt,) = Engine(model, tok), random_prompts(tok, [4])
+    for stray in (tok.vocab_size, -1, 1.5):
+        with pytest.raises(UserError, match="score: .* id from 0"):
+            engine.score([(prompt, prompt), (prompt, [stray])])
+    monkeypatch.setattr(engine, "_score_rows", lambda *_: 1 / 0)
+    stream = engine.stream(prompt, GREEDY)
+    first = next(stream)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        engine.score([(prompt, prompt)])
+    assert said([first, *stream]) == decoded(tok, naive_greedy(model, prompt, 12))
+
+
+def test_a_tool_that_raises_fails_alone_and_one_that_hangs_keeps_nobody_waiting(tok, monkeypatch):
+    """Four calls hang, more than there were threads for tools; another answers, others raise, one even leaves."""
+    release, hanging = threading.Event(), threading.Semaphore(0)
+
+    def tool(code):
+        if code == "hang":
+            hanging.release()
+            release.wait(60)
+        if code == "leave":
+            raise SystemExit(3)
+        if code == "raise":
+            raise RuntimeError("broken")
+        return "408"
+
+    s = tok.special
+    engine = scripted_engine(tok, [], tool=tool)
+    scripts = {code: [s["<|python_start|>"], *code.encode(), s["<|python_end|>"], *[1] * 5, *b"ok", s["<|assistant_end|>"]]
+               for code in ("hang", "leave", "raise", "1234")}
+    heard, requests = {}, []
+    engine.start()
+    try:
+        for number, code in enumerate(["hang"] * 4 + ["raise", "leave", "1234"]):
+            engine.model.script = scripts[code]
+            heard[number] = []
+            done = threading.Event()
+
+            def listen(delta, heard=heard[number], done=done):
+                heard.append(delta)
+                if delta.finish_reason:
+                    done.set()
+
+            requests.append(engine.submit([tok.bos_id], SamplingParams(max_tokens=60, temperature=0), listen))
+            assert hanging.acquire(timeout=30) if code == "hang" else done.wait(30)
+        assert [heard[n][-1].finish_reason for n in (4, 5, 6)] == ["error", "error", "stop"]
+        assert "broken" in heard[4][-1].error and "SystemExit" in heard[5][-1].error and said(heard[6]) == "1234408ok"
+        engine.abort(min(requests))
+        monkeypatch.setattr(engine_module, "TOOL_SEC", 0.0)
+        wait_until(lambda: all(heard[n] and heard[n][-1].finish_reason for n in range(7)))
+    finally:
+        release.set()
+        engine.close()
+    assert [heard[n][-1].finish_reason for n in range(4)] == ["abort", "error", "error", "error"]
+    assert "did not answer" in heard[1][-1].error
+    check_blocks(engine)
+    assert engine.pool.num_available == engine.pool.num_blocks
+
+
 # -----------------------------------------------------------------------------
 # Threads
 
@@ -604,36 +699,211 @@ def test_min_p_leaves_what_is_nearly_as_likely_as_the_best(tok):
     assert answer.ids == naive_greedy(model, [1, 2, 3], 9)
 
 
+# -----------------------------------------------------------------------------
+# Many mixes, any order of events
+
+def random_mix(tok, seed, dtype):
+    """Few blocks, small budgets, shared beginnings, forks, aborts. (engine, model, [(prompt, ids of its answer)])."""
+    rng = random.Random(seed)
+    model = tiny_model(tok, seed=seed % 7, dtype=dtype, **rng.choice(list(SHAPES.values())))
+    engine = Engine(model, tok, max_rows=rng.randrange(1, 6), num_blocks=rng.randrange(4, 12),
+                    step_tokens=rng.randrange(1, 40), live_tokens=rng.randrange(1, 40))
+    start, = random_prompts(tok, [32], seed)
+    asked = []
+    for i in range(6):
+        prompt = start[:rng.randrange(33)] + random_prompts(tok, [rng.randrange(1, 15)], seed + i)[0]
+        heard = []
+        params = SamplingParams(max_tokens=rng.randrange(1, 12), temperature=0, logprobs=1)
+        request = engine.submit(prompt, params, heard.append)
+        asked.append((prompt, heard))
+        for _ in range(rng.randrange(4)):
+            engine.step()
+        if rng.random() < 0.25:
+            engine.abort(request)
+    samples = engine.generate([start], SamplingParams(max_tokens=5, temperature=0, n=3))[0]
+    while not all(heard and heard[-1].finish_reason for _, heard in asked):
+        engine.step()
+    answers = [(prompt, [token.id for delta in heard for token in delta.logprobs]) for prompt, heard in asked]
+    return engine, model, answers + [(start, sample.ids) for sample in samples]
+
+
+@torch.no_grad()
+def reference_logits(model, prompt, ids):
+    """(len(ids), V) of the full forward, each row before the id that was chosen from it."""
+    return model.logits(model(torch.tensor([prompt + ids]))[0])[len(prompt) - 1:-1]
+
+
 @pytest.mark.parametrize("seeds", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)])
 def test_random_mixes_equal_the_full_forward_and_leak_no_block(tok, seeds):
-    """Few blocks, small budgets, shared beginnings, forks, aborts, new weights: one full forward checks each answer."""
+    """One full forward checks each answer: if all before it are the reference's, so must the next be."""
     num_preemptions = num_hits = 0
     for seed in seeds:
-        rng = random.Random(seed)
-        model = tiny_model(tok, seed=seed % 7, **rng.choice(list(SHAPES.values())))
-        num_blocks = rng.randrange(4, 12)
-        engine = Engine(model, tok, max_rows=rng.randrange(1, 6), num_blocks=num_blocks,
-                        step_tokens=rng.randrange(1, 40), live_tokens=rng.randrange(1, 40))
-        start, = random_prompts(tok, [32], seed)
-        asked = []
-        for i in range(6):
-            prompt = start[:rng.randrange(33)] + random_prompts(tok, [rng.randrange(1, 15)], seed + i)[0]
-            heard = []
-            request = engine.submit(prompt, SamplingParams(max_tokens=rng.randrange(1, 12), temperature=0), heard.append)
-            asked.append((prompt, heard))
-            for _ in range(rng.randrange(4)):
-                engine.step()
-            if rng.random() < 0.25:
-                engine.abort(request)
-        samples = engine.generate([start], SamplingParams(max_tokens=5, temperature=0, n=3))[0]
-        while not all(heard and heard[-1].finish_reason for _, heard in asked):
-            engine.step()
-        assert engine.pool.num_available == num_blocks and not any(engine.pool.refs)
+        engine, model, answers = random_mix(tok, seed, torch.float64)
         num_preemptions, num_hits = num_preemptions + engine.num_preemptions, num_hits + engine.pool.num_hit_tokens
-        assert [sample.ids for sample in samples] == [naive_greedy(model, start, 5)] * 3
-        for prompt, heard in asked:
-            ids = naive_greedy(model, prompt, heard[-1].num_tokens)
-            assert said(heard) == decoded(tok, ids)
+        for prompt, ids in answers:
+            assert ids == reference_logits(model, prompt, ids).argmax(-1).tolist()
+        check_blocks(engine)
         engine.load_weights(model)
-        assert len(engine.pool.free) == num_blocks
+        assert len(engine.pool.free) == engine.pool.num_blocks
     assert num_preemptions and num_hits
+
+
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 500), marks=pytest.mark.slow)])
+def test_in_fp32_answers_leave_the_full_forwards_only_where_its_two_best_are_all_but_equal(tok, seeds):
+    num_tokens, margins = 0, []
+    for seed in seeds:
+        _, model, answers = random_mix(tok, seed, torch.float32)
+        for prompt, ids in answers:
+            logits = reference_logits(model, prompt, ids)
+            differs = (logits.argmax(-1) != torch.tensor(ids, dtype=torch.int64)).nonzero()
+            num_tokens += len(ids)
+            if len(differs):
+                best, second = logits[differs[0, 0]].topk(2).values.tolist()
+                margins.append(best - second)
+    print(f"{num_tokens} tokens, {len(margins)} first divergences, at margins {margins}")
+    assert num_tokens > 20 * len(seeds) and all(margin < 1e-4 for margin in margins)
+
+
+def check_blocks(engine):
+    """Every block is free, cached or held, and held as often as the tables say."""
+    pool, requests = engine.pool, [*engine._running, *engine._waiting, *engine._parked]
+    held = Counter(block for request in requests for block in request.table)
+    assert {block: count for block, count in enumerate(pool.refs) if count} == held
+    assert sorted([*pool.free, *pool.cached, *held]) == list(range(pool.num_blocks))
+    assert not set(pool.free) & pool._key_of.keys() and pool.cached.keys() <= pool._key_of.keys()
+    assert {block: key for key, (block, _) in pool._known.items()} == pool._key_of
+    for request in requests:
+        assert request.num_computed <= len(request.table) * BLOCK and request.num_computed <= len(request.tokens)
+
+
+class Chatty(Scripted):
+    """Any of four letters, a call's start or end, or the end of the answer: equally likely, so noise decides."""
+
+    def __init__(self, tok):
+        super().__init__(tok, [])
+        names = ("<|python_start|>", "<|python_end|>", "<|assistant_end|>")
+        self.likely = [*b"abcd", *(tok.special[name] for name in names)]
+
+    def logits(self, hidden):
+        logits = torch.full((len(hidden), self.config.padded_vocab_size), -50.0)
+        logits[:, self.likely] = 0.0
+        return logits
+
+
+class Calls:
+    """Stands in for threading.Thread: a tool call is made when the test says so, if ever."""
+
+    def __init__(self):
+        self.waiting, self.num_made = [], 0
+
+    def __call__(self, target, args, **_):
+        self.waiting.append(lambda: target(*args))
+        return SimpleNamespace(start=lambda: None)
+
+    def make_one(self, rng):
+        if self.waiting:
+            self.waiting.pop(rng.randrange(len(self.waiting)))()
+
+    def tool(self, code):
+        self.num_made += 1
+        if self.num_made % 3 == 0:
+            raise (CalculatorError if self.num_made % 2 else RuntimeError)("no")
+        return "9" * len(code)
+
+
+def any_order_of_events(tok, seed, monkeypatch) -> Counter:
+    rng, calls, events = random.Random(seed), Calls(), Counter()
+    monkeypatch.setattr(engine_module.threading, "Thread", calls)
+    engine = scripted_engine(tok, [], max_rows=rng.randrange(1, 9), num_blocks=rng.randrange(7, 20), tool=calls.tool,
+                             max_context=96, step_tokens=rng.randrange(1, 60), live_tokens=rng.randrange(1, 30))
+    weights, engine.model = GPT(script_config(tok)), Chatty(tok)
+    start, asked = random_prompts(tok, [60], seed)[0], []
+    for _ in range(80):
+        prompt = start[:rng.randrange(1, 60)] + [rng.randrange(4)]
+        params = SamplingParams(max_tokens=rng.randrange(1, 40), seed=rng.randrange(10 ** 9), n=rng.choice((1, 1, 2, 5)))
+        event = rng.choices(["step", "add", "abort", "tool", "weights", "score"], [24, 12, 6, 6, 6, 1])[0]
+        if event == "add":
+            new = engine._new_requests(prompt, params)
+            engine._enqueue(new)
+            asked += new
+        elif event == "abort" and asked:
+            request = rng.choice(asked[-8:])
+            events.update(f"abort {place}" for place in ("_running", "_waiting", "_parked")
+                          if request in getattr(engine, place))
+            engine.abort(request.id)
+        elif event == "tool":
+            calls.make_one(rng)
+        elif event == "weights" and not any(not request.finish_reason for request in asked):
+            engine.load_weights(weights)
+            assert len(engine.pool.free) == engine.pool.num_blocks
+            engine.model, events["weights"] = Chatty(tok), events["weights"] + 1
+        elif event == "score":
+            engine.score([(start[:20], prompt), (start[:20], prompt[:3])])
+        else:
+            engine.step()
+        check_blocks(engine)
+        events["parked"] += len(engine._parked)
+    while not all(request.finish_reason for request in asked):
+        calls.make_one(rng)
+        engine.step()
+        check_blocks(engine)
+    assert engine.pool.num_available == engine.pool.num_blocks
+    events.update([request.finish_reason for request in asked], preempted=engine.num_preemptions,
+                  hits=engine.pool.num_hit_tokens)
+    return events
+
+
+@pytest.mark.parametrize("seeds", [range(30), pytest.param(range(30, 1000), marks=pytest.mark.slow)])
+def test_any_order_of_events_leaves_every_block_free_cached_or_held(tok, seeds, monkeypatch):
+    """Arrivals, n samples, scores, aborts wherever a request is, tools that answer, refuse, fail or say nothing for long,
+    preemption, new weights."""
+    monkeypatch.setattr(engine_module, "POLL_SEC", 0.001)
+    events = Counter()
+    for seed in seeds:
+        events += any_order_of_events(tok, seed, monkeypatch)
+    names = {"abort _running", "abort _waiting", "abort _parked", "weights", "parked", "preempted", "hits", "stop", "length",
+             "error", "abort"}
+    assert not names - events.keys(), events  # the test does reach all of them
+
+
+@pytest.mark.parametrize("num_aborts", [60, pytest.param(1000, marks=pytest.mark.slow)])
+def test_aborts_at_random_moments_leak_no_block_and_the_next_request_is_answered_at_once(tok, num_aborts):
+    """From four threads, at a random moment of a random answer; `n` samples and tools are tested above."""
+    model = tiny_model(tok)
+    engine = Engine(model, tok, max_rows=6, num_blocks=14)
+    num_done = Counter()
+
+    def come_and_go(seed):
+        rng = random.Random(seed)
+        for i in range(num_aborts // 4):
+            prompt = random_prompts(tok, [rng.randrange(1, 35)], i % 9)[0]
+            done, reached = threading.Event(), threading.Event()
+            leave_at = rng.randrange(0, 8)
+
+            def listen(delta, done=done, reached=reached, leave_at=leave_at):
+                if delta.num_tokens >= leave_at:
+                    reached.set()
+                if delta.finish_reason:
+                    num_done[delta.finish_reason] += 1
+                    reached.set()
+                    done.set()
+            request = engine.submit(prompt, SamplingParams(max_tokens=12, temperature=0), listen)
+            if leave_at:
+                assert reached.wait(60)
+            engine.abort(request)
+            assert done.wait(60)
+
+    engine.start()
+    threads = [threading.Thread(target=come_and_go, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.close()
+    assert num_done["abort"] > num_aborts / 2 and num_done.total() == num_aborts
+    check_blocks(engine)
+    assert engine.pool.num_available == 14 and not engine._running and not engine._waiting
+    heard, (prompt,) = [], random_prompts(tok, [30], 99)
+    engine.submit(prompt, SamplingParams(max_tokens=1, temperature=0, logprobs=1), heard.append)
+    engine.step()  # no more than this one
+    assert [token.id for token in heard[0].logprobs] == naive_greedy(model, prompt, 1)

@@ -27,6 +27,19 @@ PATH = "/v1/chat/completions"
 ANSWER = deltas("So: ", *call("6*7", "42"), "42 \u2028é🦊")
 
 
+def tiny_tokenizer_and_model():
+    """(tokenizer, random model in float64, prompt of USER)."""
+    tok = Tokenizer.train(["the cat sat on the mat, 12 + 34 = 46"] * 3, vocab_size=280)
+    config = GPTConfig(sequence_len=96, vocab_size=tok.vocab_size, n_layer=1, n_head=2, n_kv_head=2, n_embd=16,
+                       layer_types=("full",), window=96)
+    model = GPT(config)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.empty(p.shape).normal_(0, 0.3, generator=torch.Generator().manual_seed(0)))
+        model.lm_head.weight[min(tok.special.values()):] = 0  # no special is ever the likeliest
+    return tok, model.double(), render_prompt(tok, {"messages": [USER]})
+
+
 def client_of(engine, tokenizer=None, **settings) -> TestClient:
     return TestClient(create_app(engine, tokenizer or FakeTokenizer(), INFO, **settings), raise_server_exceptions=False,
                       base_url="http://127.0.0.1:8000")
@@ -106,6 +119,35 @@ def test_the_official_client_with_base_url_alone_changed():
         with pytest.raises(openai.BadRequestError) as bad:
             client.chat.completions.create(model=MODEL, messages=[USER], n=3)
         assert bad.value.param == "n"
+
+
+def test_the_official_client_reads_logprobs_whole_and_streamed():
+    """Against the full forward: the engine is real, its model random, and the answer ends in the middle of a text."""
+    tok, model, prompt = tiny_tokenizer_and_model()
+    engine = Engine(model, tok, max_rows=2)
+    ids = engine.generate([prompt], SamplingParams(max_tokens=12, temperature=0))[0][0].ids
+    engine.start()
+    settings = dict(model=MODEL, messages=[USER], max_tokens=12, temperature=0, logprobs=True)
+    with serving(engine, tok) as url, openai.OpenAI(base_url=url + "/v1", api_key="unused") as client:
+        whole = client.chat.completions.create(**settings, top_logprobs=3, extra_body={"min_p": 0.1}).choices[0]
+        chunks = list(client.chat.completions.create(**settings, top_logprobs=3, stream=True))
+        alone = client.chat.completions.create(**settings).choices[0].logprobs.content
+        assert client.chat.completions.create(**{**settings, "logprobs": False}).choices[0].logprobs is None
+        for bad in ({"top_logprobs": 21}, {"logprobs": False, "top_logprobs": 2}):
+            with pytest.raises(openai.BadRequestError) as refused:
+                client.chat.completions.create(**{**settings, **bad})
+            assert refused.value.param == "top_logprobs"
+    tokens = whole.logprobs.content
+    assert [token.token for token in tokens] == [tok.decode([id]) for id in ids]
+    assert bytes(byte for token in tokens for byte in token.bytes).decode("utf-8", "replace") == whole.message.content
+    assert [token for chunk in chunks if chunk.choices[0].logprobs for token in chunk.choices[0].logprobs.content] == tokens
+    assert [(token.logprob, token.top_logprobs) for token in alone] == [(token.logprob, []) for token in tokens]
+    expected = model.logits(model(torch.tensor([prompt + ids]))[0])[len(prompt) - 1:-1].log_softmax(-1)
+    for token, id, row in zip(tokens, ids, expected, strict=True):
+        top, top_ids = row.topk(3)
+        assert token.logprob == pytest.approx(row[id].item(), abs=1e-9) and token.top_logprobs[0].token == token.token
+        assert [alternative.logprob for alternative in token.top_logprobs] == pytest.approx(top.tolist(), abs=1e-9)
+        assert [alternative.token for alternative in token.top_logprobs] == [tok.decode([int(id)]) for id in top_ids]
 
 
 def test_settings_and_the_fitted_prompt_reach_the_engine():
@@ -386,15 +428,8 @@ def test_many_at_once_get_their_own_answers():
 
 def test_the_real_engine_answers_the_same_through_http():
     """A random model in float64: seeded answers over HTTP, nine at once, equal those of `generate`."""
-    tok = Tokenizer.train(["the cat sat on the mat, 12 + 34 = 46"] * 3, vocab_size=280)
-    config = GPTConfig(sequence_len=96, vocab_size=tok.vocab_size, n_layer=1, n_head=2, n_kv_head=2, n_embd=16,
-                       layer_types=("full",), window=96)
-    model = GPT(config)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(torch.empty(p.shape).normal_(0, 0.3, generator=torch.Generator().manual_seed(0)))
-    engine = Engine(model.double(), tok, max_rows=2)
-    prompt = render_prompt(tok, {"messages": [USER]})
+    tok, model, prompt = tiny_tokenizer_and_model()
+    engine = Engine(model, tok, max_rows=2)
     expected = [engine.generate([prompt], SamplingParams(max_tokens=20, seed=seed))[0][0] for seed in range(9)]
     assert len({completion.text for completion in expected}) > 1
     engine.start()
