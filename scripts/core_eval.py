@@ -19,6 +19,7 @@ from nanochat.common import (UserError, base_dir, choose_dtype, command, compute
 from nanochat.core_eval import CORE, core_metric, evaluate_core_task, load_core
 from nanochat.engine import Engine
 from nanochat.files import atomic_write, write_json
+from nanochat.likelihood import EVAL_ROWS
 from nanochat.run import STAGES, Run, new_record, peak_rss_bytes, process_seconds
 from tasks.rows import task_data_dir
 
@@ -49,7 +50,7 @@ def main(args):
     device = compute_init(args.device_type)
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer, info = load_model(args.source, args.model_tag, args.step, device=device, dtype=dtype)
-    engine = Engine(model, tokenizer, max_rows=1, dtype=dtype, device=device)
+    engine = Engine(model, tokenizer, max_rows=EVAL_ROWS, dtype=dtype, device=device)
 
     results = []
     for task in tasks:
