@@ -9,6 +9,7 @@ GPU a window costs as much as full.
 import torch
 import torch.nn.functional as F
 
+TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
@@ -52,9 +53,24 @@ def attention_cached(q, cache, layer: int, *, window: int = -1):
     for rows in cache.groups:
         k, v = cache.keys_values(layer, rows, window)  # (P, H_kv, S, D)
         mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
-        y = _attend_rows(mine.view(*rows.shape, *q.shape[1:]), k, v, rows.keys[window][1]).flatten(0, 1)
+        mine, reach = mine.view(*rows.shape, *q.shape[1:]), rows.keys[window]
+        y = _attend_in_tiles(mine, k, v, reach.bias, window, *reach.offsets).flatten(0, 1)
         out.append(y if rows.inverse is None else y[rows.inverse])
     return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):
+    """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees, of the first at index
+    least..most and the `window` - 1 before it. The kernel would multiply what the bias hides."""
+    T = q.size(1)
+    if q.device.type != "cpu" or T <= TILE:
+        return _attend_rows(q, k, v, bias)
+    tiles = []
+    for begin in range(0, T, TILE):
+        end = min(begin + TILE, T)
+        keys = slice(0 if window < 0 else max(0, least + begin - window + 1), most + end)
+        tiles.append(_attend_rows(q[:, begin:end], k[:, :, keys], v[:, :, keys], bias[:, :, begin:end, keys]))
+    return torch.cat(tiles, dim=1)
 
 
 def _attend_rows(q, k, v, bias):
@@ -70,8 +86,8 @@ def _attend_rows(q, k, v, bias):
 def visible(query_positions, key_positions, window: int):
     """(..., T) and (S,) or (..., S) -> bool (..., T, S): True where the key is not in
     the future and inside the window."""
-    distance = query_positions[..., :, None] - key_positions[..., None, :]
-    return (distance >= 0) & (distance < window) if window >= 0 else distance >= 0
+    queries, keys = query_positions[..., :, None], key_positions[..., None, :]
+    return (keys <= queries) & (keys > queries - window) if window >= 0 else keys <= queries
 
 
 def _multiply_out(q, k, v, bias):

@@ -32,6 +32,7 @@ from nanochat.task_eval import choose_items
 
 SEED = 1234          # of subsets, few-shot examples and bootstrap; one number, so that CORE is one thing
 BOOTSTRAP = 10_000
+CHUNK_ITEMS = 64     # scored in one call of the engine; lost at most when an evaluation is killed
 EXAMPLE_DELIMITER = "\n"
 
 
@@ -176,11 +177,23 @@ class CoreTaskResult:
 
 def evaluate_core_task(engine: Engine, task: CoreTask, *, max_items: int | None = None) -> CoreTaskResult:
     """All items, or a subset that is the same for every model and grows with max_items."""
+    return task_result(task, [record for chunk in chunks_of(task, max_items) for record in score_chunk(engine, task, chunk)])
+
+
+def chunks_of(task: CoreTask, max_items: int | None) -> list[list[int]]:
+    """The items that are asked, by what is scored side by side. Who scores a chunk, and after which, changes no bit."""
     indices = choose_items(len(task), max_items, SEED)
+    return [indices[i:i + CHUNK_ITEMS] for i in range(0, len(indices), CHUNK_ITEMS)]
+
+
+def score_chunk(engine: Engine, task: CoreTask, indices: list[int]) -> list[dict]:
     verdicts = judge(engine, task.kind, [task[i] for i in indices])
-    records = [{"index": i, "category": task.rows[i].get("category", ""), "score": verdict.score,
-                "chosen": verdict.text, "logprobs": verdict.logprobs, "is_cut": verdict.is_cut}
-               for i, verdict in zip(indices, verdicts)]
+    return [{"index": i, "category": task.rows[i].get("category", ""), "score": verdict.score,
+             "chosen": verdict.text, "logprobs": verdict.logprobs, "is_cut": verdict.is_cut}
+            for i, verdict in zip(indices, verdicts)]
+
+
+def task_result(task: CoreTask, records: list[dict]) -> CoreTaskResult:
     groups: dict[str, list[float]] = {}
     for record in records:
         groups.setdefault(record["category"], []).append(record["score"])

@@ -161,7 +161,14 @@ class Rows(NamedTuple):
     index: torch.Tensor | None    # (P, T) into the step's tokens; None when no row is padded
     inverse: torch.Tensor | None  # (stop - start,) into the padded P * T
     shape: tuple[int, int]        # P, T
-    keys: dict                    # window -> (blocks (P * num_blocks,), bias (P, 1, T, S))
+    keys: dict                    # window -> Reach
+
+
+class Reach(NamedTuple):
+    """What P rows see through one window."""
+    blocks: torch.Tensor          # (P * num_blocks,)
+    bias: torch.Tensor            # (P, 1, T, S)
+    offsets: tuple[int, int]      # least and most of the rows' first queries: at which of their S keys they stand
 
 
 class StepCache:
@@ -196,7 +203,7 @@ class StepCache:
         keys = {window: self._reach(parts, queries, window) for window in self._windows}
         return Rows(begin, begin + sum(counts), index, inverse, (len(parts), T), keys)
 
-    def _reach(self, parts, queries, window: int):
+    def _reach(self, parts, queries, window: int) -> Reach:
         """The blocks that each row's queries may see, padded with block 0, and who sees what of them."""
         firsts = [0 if window < 0 else max(0, start - window + 1) // BLOCK for _, start, _ in parts]
         tables = [table[first:-(-(start + num_new) // BLOCK)] for first, (table, start, num_new) in zip(firsts, parts)]
@@ -205,7 +212,9 @@ class StepCache:
         places = torch.tensor(firsts, device=queries.device)[:, None] * BLOCK + torch.arange(
             longest * BLOCK, device=queries.device)   # (P, S), the position of every key
         bias = torch.zeros((), device=queries.device, dtype=self._kv.dtype).expand(*queries.shape, places.size(1))
-        return blocks.flatten(), bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None]
+        offsets = [start - first * BLOCK for first, (_, start, _) in zip(firsts, parts)]
+        return Reach(blocks.flatten(), bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None],
+                     (min(offsets), max(offsets)))
 
     def append(self, layer: int, k, v):
         """k and v (N, H_kv, D) of the new tokens."""
@@ -215,6 +224,6 @@ class StepCache:
 
     def keys_values(self, layer: int, rows: Rows, window: int):
         """k and v (P, H_kv, S, D)."""
-        kv = self._kv[layer].index_select(0, rows.keys[window][0])
+        kv = self._kv[layer].index_select(0, rows.keys[window].blocks)
         kv = kv.view(rows.shape[0], -1, *kv.shape[2:])  # (P, S, 2, H_kv, D)
         return kv[:, :, 0].transpose(1, 2), kv[:, :, 1].transpose(1, 2)

@@ -14,6 +14,7 @@ from nanochat.engine import Engine, Score
 from nanochat.task import Example
 
 CHUNK = 256  # examples whose prompts are in memory at once: some 2 million ids in CORE's longest task
+EVAL_ROWS = 64  # texts that are scored side by side
 
 
 class Verdict(NamedTuple):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from nanochat import attention as attention_module
 from nanochat.attention import attention, attention_cached
 from nanochat.gpt import GPTConfig
 from nanochat.kvcache import PagedCache, StepCache
@@ -54,10 +55,12 @@ def test_a_window_of_one_sees_only_itself():
 
 @pytest.mark.parametrize("kv_heads", [4, 2])
 @pytest.mark.parametrize("window", [-1, 3])
-def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(kv_heads, window):
+@pytest.mark.parametrize("tile, num_new", [(128, 3), (2, 4), (1, 3)])
+def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monkeypatch, kv_heads, window, tile, num_new):
+    monkeypatch.setattr(attention_module, "TILE", tile)
     q, k, v = random_qkv(4, kv_heads)
     whole = naive(q, k, v, window, None)
-    starts, num_new = [2, 9], 3
+    starts = [2, 9]
     config = GPTConfig(sequence_len=T, vocab_size=1, n_layer=1, n_head=4, n_kv_head=kv_heads, n_embd=4 * D,
                        layer_types=("sliding",), window=window)
     cache = PagedCache(config, 4, device="cpu", dtype=torch.float64)

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from test_stages import launch
 from test_task_eval import saved_model, tok  # noqa: F401  a checkpoint sft/tiny and its tokenizer
 
+from nanochat.common import DistInfo
 from nanochat.core_eval import CORE
 from nanochat.report import EVALS, Stage, scores_by_stage
 from scripts import core_eval
@@ -67,8 +69,90 @@ def test_the_environment_may_name_the_folder(saved_model, bundle, monkeypatch): 
     assert run_core_eval("--tasks", "copa")["tasks"]["copa"]["n"] == 2
 
 
-def test_under_torchrun_it_says_to_use_one_process(saved_model, bundle, monkeypatch, capsys):  # noqa: F811
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SystemExit):
-        run_core_eval("--core-data", str(bundle))
-    assert "not torchrun" in capsys.readouterr().err
+# -----------------------------------------------------------------------------
+# Stopped, continued, and on several ranks
+
+FLAGS = ("--tasks", "copa,jeopardy,coqa")  # two items each, one a chunk
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr("nanochat.core_eval.CHUNK_ITEMS", 1)
+
+
+def items_of(run_dir):
+    lines = [json.loads(line) for line in (run_dir / "core_eval.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "sec"} for line in lines]
+
+
+def die_after(monkeypatch, num_chunks: int):
+    """The process is killed in the midst of the chunk after these."""
+    score_chunk, calls = core_eval.score_chunk, []
+
+    def score(*arguments):
+        calls.append(arguments)
+        if len(calls) > num_chunks:
+            raise KeyboardInterrupt
+        return score_chunk(*arguments)
+    monkeypatch.setattr(core_eval, "score_chunk", score)
+    return calls
+
+
+def test_a_killed_evaluation_continues_to_the_same_bits(saved_model, bundle, small_chunks, monkeypatch, capsys):  # noqa: F811
+    straight = run_core_eval("--core-data", str(bundle), *FLAGS)
+    expected = items_of(saved_model)
+    (saved_model / "core_eval.jsonl").unlink()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        die_after(patch, 4)
+        run_core_eval("--core-data", str(bundle), *FLAGS)
+    (part,) = saved_model.glob("core_eval.part-*.jsonl")
+    part.write_text(part.read_text()[:-20])  # and the last line it wrote is torn
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        calls = die_after(patch, 99)
+        resumed = run_core_eval("--core-data", str(bundle), *FLAGS)
+    assert len(calls) == 3 and "6 items of 3 tasks, 3 of them scored before" in capsys.readouterr().err
+    assert items_of(saved_model) == expected and resumed["tasks"] == straight["tasks"]
+    assert not list(saved_model.glob("core_eval.part-*"))
+
+
+def test_a_finished_evaluation_is_printed_again_without_the_model(saved_model, bundle, monkeypatch, capsys):  # noqa: F811
+    first = run_core_eval("--core-data", str(bundle))
+    monkeypatch.setattr(core_eval, "load_model", None)
+    capsys.readouterr()
+    again = run_core_eval("--core-data", str(bundle))
+    assert "44 of them scored before" in capsys.readouterr().err
+    assert {key: again[key] for key in ("core", "tasks", "seconds")} == {key: first[key] for key in ("core", "tasks", "seconds")}
+
+
+@pytest.mark.parametrize("change", [("--dtype", "float64"), ("--max-per-task", "1"), "rows"])
+def test_another_evaluation_begins_anew(saved_model, bundle, monkeypatch, change):  # noqa: F811
+    run_core_eval("--core-data", str(bundle), "--tasks", "copa")
+    if change == "rows":
+        path = bundle / "eval_data" / next(spec.file for spec in CORE if spec.label == "copa")
+        path.write_text(path.read_text().replace("Was it?", "Is it not?"))
+    calls = die_after(monkeypatch, 99)
+    run_core_eval("--core-data", str(bundle), "--tasks", "copa", *(() if change == "rows" else change))
+    assert len(calls) == 1
+
+
+def test_what_one_rank_of_two_left_is_finished_by_one(saved_model, bundle, small_chunks, monkeypatch):  # noqa: F811
+    run_core_eval("--core-data", str(bundle), *FLAGS)
+    expected = items_of(saved_model)
+    (saved_model / "core_eval.jsonl").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(core_eval, "get_dist_info", lambda: DistInfo(1, 1, 2))
+        assert run_core_eval("--core-data", str(bundle), *FLAGS) is None  # and rank 0 was killed before it began
+    calls = die_after(monkeypatch, 99)
+    run_core_eval("--core-data", str(bundle), *FLAGS)
+    assert len(calls) == 3 and items_of(saved_model) == expected
+
+
+@pytest.mark.slow
+def test_two_ranks_find_what_one_finds_to_the_bit(saved_model, bundle):  # noqa: F811
+    flags = f"--core-data {bundle} --source sft --device-type cpu --dtype float32"
+    two = launch("scripts.core_eval", flags, ranks=2)
+    theirs = items_of(saved_model)
+    (saved_model / "core_eval.jsonl").unlink()
+    one = run_core_eval("--core-data", str(bundle))
+    assert theirs == items_of(saved_model) and two["tasks"] == json.loads(json.dumps(one["tasks"]))
