@@ -54,6 +54,12 @@ class ServedGPT:
         cos, sin = cast(model.cos), cast(model.sin)
         self.cos, self.sin = torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)  # (sequence_len, D)
 
+    def weight_bytes(self) -> int:
+        """What every token reads: the matrices and the head. Embeddings are looked up."""
+        matrices = [w for layer in self.layers for w in (layer.qkv, layer.attn_out, layer.mlp_in, layer.mlp_out)]
+        return sum(t.numel() * t.element_size() for w in (*matrices, self.lm_head)
+                   for t in (w if isinstance(w, Int8) else (w,)))
+
     def forward(self, ids, cache):
         """Token ids (N,) at cache.positions -> hidden (N, C), normed."""
         cos, sin = self.cos[cache.positions][:, None], self.sin[cache.positions][:, None]  # (N, 1, D)
