@@ -188,18 +188,29 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
+def choose_dtype(name: str | None, device: torch.device, *, can_be_int8: bool = False) -> torch.dtype:
     """Activation dtype. None: bf16 where the hardware has it, else fp32. f16 is never offered: ReLU^2
-    activations pass its largest number (65,504). Asking for bf16 without the hardware is refused."""
+    activations pass its largest number (65,504). Asking for bf16 without the hardware is refused.
+    can_be_int8: for a model that will not be trained, whose weights may be int8 (quant.py)."""
     if name is None:
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
+    if name == "int8" and can_be_int8:
+        return torch.int8
+    accepted = ", ".join((*DTYPES, "int8") if can_be_int8 else DTYPES)
+    if name == "int8":
+        raise UserError(f"--dtype int8: for serving a trained model; here choose one of {accepted}")
     if name not in DTYPES:
-        raise UserError(f"--dtype {name}: choose one of {', '.join(DTYPES)}")
+        raise UserError(f"--dtype {name}: choose one of {accepted}")
     if name == "bfloat16" and not has_fast_bf16(device):
         raise UserError(f"--dtype bfloat16: this {device.type} device has no bf16 matmul; use --dtype float32")
     if name == "float64" and device.type == "mps":
         raise UserError("--dtype float64: mps has no float64; use --dtype float32")
     return DTYPES[name]
+
+
+def activation_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """What a model served in `dtype` computes in: int8 is a dtype of weights alone."""
+    return choose_dtype(None, device) if dtype == torch.int8 else dtype
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -28,7 +28,7 @@ import torch
 
 from nanochat.calculator import CalculatorError, calculate
 from nanochat.checkpoint import load_model
-from nanochat.common import UserError, choose_dtype, compute_init
+from nanochat.common import UserError, activation_dtype, choose_dtype, compute_init
 from nanochat.kvcache import BLOCK, BlockPool, PagedCache, StepCache, choose_num_blocks
 from nanochat.sampling import derive_seed, sample
 from nanochat.served import ServedGPT
@@ -175,7 +175,7 @@ class Engine:
                  use_prefix_cache: bool = True, step_tokens: int = STEP_TOKENS, live_tokens: int = LIVE_TOKENS,
                  tool: Callable[[str], str] = calculate):
         """max_rows requests run at once, others wait; max_context (default: the model's) bounds prompt + answer.
-        dtype defaults to what the model computes in; num_blocks to what memory allows. `tool` gets the code of a call
+        dtype defaults to what the model computes in; int8 is of the weights (quant.py). num_blocks to what memory allows. `tool` gets the code of a call
         and returns what the model is told; a CalculatorError is told too, anything else ends the request."""
         config = model.config
         assert tokenizer.vocab_size == config.vocab_size, f"{tokenizer.vocab_size} ids, model: {config.vocab_size}"
@@ -185,10 +185,11 @@ class Engine:
         self.device = device or model.lm_head.weight.device
         self.dtype = dtype or model.activation_dtype or model.lm_head.weight.dtype
         self.model = ServedGPT(model, self.dtype, self.device)
-        num_blocks = num_blocks or choose_num_blocks(config, max_rows, self.max_context, self.device, self.dtype)
+        activations = activation_dtype(self.dtype, self.device)
+        num_blocks = num_blocks or choose_num_blocks(config, max_rows, self.max_context, self.device, activations)
         assert num_blocks > -(-self.max_context // BLOCK), f"{num_blocks} blocks do not hold {self.max_context} tokens"
         self.pool = BlockPool(num_blocks, use_prefix_cache=use_prefix_cache)
-        self.cache = PagedCache(config, num_blocks, device=self.device, dtype=self.dtype)
+        self.cache = PagedCache(config, num_blocks, device=self.device, dtype=activations)
         self.step_tokens, self.live_tokens = step_tokens, live_tokens
         self._answers_sec = None  # a step of answers alone, smoothed
         self.num_preemptions = 0
@@ -659,6 +660,6 @@ def load_chat_engine(source: str | None = None, model_tag: str | None = None, st
                      device_type: str | None = None, dtype: str | None = None, max_rows: int = 8):
     """(engine, tokenizer, info) of a saved step, see `checkpoint.load_model`; strings as the flags bring them."""
     device = compute_init(device_type)
-    dtype = choose_dtype(dtype, device)
-    model, tokenizer, info = load_model(source, model_tag, step, device=device, dtype=dtype)
+    dtype = choose_dtype(dtype, device, can_be_int8=True)
+    model, tokenizer, info = load_model(source, model_tag, step, device=device, dtype=activation_dtype(dtype, device))
     return Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device), tokenizer, info

@@ -13,17 +13,19 @@ import torch
 import torch.nn.functional as F
 
 from nanochat.attention import attention_cached
+from nanochat.common import activation_dtype
 from nanochat.cross_entropy import softcap
 from nanochat.gpt import GPT, LOGIT_SOFTCAP, QK_SCALE, norm
+from nanochat.quant import Int8, multiply_int8, quantize
 
 PAD_ROWS = 16  # on a CPU with bf16 dot products but no AMX one row through torch 2.13 takes 10 times as long as 16
 
 
 class Layer(NamedTuple):
-    qkv: torch.Tensor                  # (C + 2 * H_kv * D, C)
-    attn_out: torch.Tensor             # (C, C)
-    mlp_in: torch.Tensor               # (4 * C, C)
-    mlp_out: torch.Tensor              # (C, 4 * C)
+    qkv: torch.Tensor | Int8           # (C + 2 * H_kv * D, C)
+    attn_out: torch.Tensor | Int8      # (C, C)
+    mlp_in: torch.Tensor | Int8        # (4 * C, C)
+    mlp_out: torch.Tensor | Int8       # (C, 4 * C)
     value_embed: torch.Tensor | None   # (V, H_kv * D)
     window: int
 
@@ -32,21 +34,31 @@ class ServedGPT:
     """`forward` extends a kvcache.StepCache by its tokens; `logits` of the rows that the caller chooses."""
 
     def __init__(self, model: GPT, dtype: torch.dtype, device: torch.device):
+        """dtype int8: of the weights; activations are in common.activation_dtype."""
         self.config = model.config
 
         def cast(x):
-            return x.detach().to(device, dtype)
+            return x.detach().to(device, activation_dtype(dtype, device))
 
-        packs = device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
-        self._multiply = multiply_packed if packs else F.linear
-        weight = pack if packs else lambda x: x
-        self.layers = [Layer(weight(cast(torch.cat((b.q.weight, b.k.weight, b.v.weight)))), weight(cast(b.attn_out.weight)),
-                             weight(cast(b.mlp_in.weight)), weight(cast(b.mlp_out.weight)),
+        if dtype == torch.int8:
+            self._multiply, weight = multiply_int8, lambda x: quantize(x.to(device), activation_dtype(dtype, device))
+        elif device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available():
+            self._multiply, weight = multiply_packed, lambda x: pack(cast(x))
+        else:
+            self._multiply, weight = F.linear, cast
+        self.layers = [Layer(weight(torch.cat((b.q.weight, b.k.weight, b.v.weight))), weight(b.attn_out.weight),
+                             weight(b.mlp_in.weight), weight(b.mlp_out.weight),
                              cast(model.value_embeds[str(b.layer)].weight) if str(b.layer) in model.value_embeds else None,
                              b.window) for b in model.blocks]
-        self.wte, self.lm_head = cast(model.wte.weight), weight(cast(model.lm_head.weight))
+        self.wte, self.lm_head = cast(model.wte.weight), weight(model.lm_head.weight)
         cos, sin = cast(model.cos), cast(model.sin)
         self.cos, self.sin = torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)  # (sequence_len, D)
+
+    def weight_bytes(self) -> int:
+        """What every token reads: the matrices and the head. Embeddings are looked up."""
+        matrices = [w for layer in self.layers for w in (layer.qkv, layer.attn_out, layer.mlp_in, layer.mlp_out)]
+        return sum(t.numel() * t.element_size() for w in (*matrices, self.lm_head)
+                   for t in (w if isinstance(w, Int8) else (w,)))
 
     def forward(self, ids, cache):
         """Token ids (N,) at cache.positions -> hidden (N, C), normed."""

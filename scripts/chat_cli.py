@@ -33,7 +33,7 @@ def build_parser():
     parser.add_argument("--model-tag", help="name of the model (default: the newest)")
     parser.add_argument("--step", type=int, help="step of the model (default: its newest)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    parser.add_argument("--dtype", help="float32 or bfloat16 (default: bf16 where fast)")
+    parser.add_argument("--dtype", help="float32, bfloat16 or int8 (default: bf16 where fast)")
     parser.add_argument("--temperature", type=float, default=CHAT_PARAMS.temperature,
                         help="0 always takes the likeliest token (default %(default)s)")
     parser.add_argument("--top-k", type=int, default=CHAT_PARAMS.top_k,

@@ -67,7 +67,7 @@ def build_parser():
     parser.add_argument("--against", help="compare with this stage, measured the same way: mid, sft, or sft/<other tag>")
     parser.add_argument("--batch-size", type=int, default=64, help="answers at once (default 64)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    parser.add_argument("--dtype", help="float32, bfloat16 or float64 (default: bf16 where fast)")
+    parser.add_argument("--dtype", help="float32, bfloat16, float64 or int8 (default: bf16 where fast)")
     return parser
 
 
@@ -81,7 +81,7 @@ def main(args):
     # -----------------------------------------------------------------------------
     # The model, and whether this was measured before
     device = compute_init(args.device_type)
-    dtype = dtype_name(choose_dtype(args.dtype, device))
+    dtype = dtype_name(choose_dtype(args.dtype, device, can_be_int8=True))
     step_dir = find_step(args.source, args.model_tag, args.step)
     source, tag, step = step_dir.parent.parent.name, step_dir.parent.name, step_number(step_dir)
     settings = {"format_version": FORMAT_VERSION, "weights_sha256": weights_sha256(step_dir), "step": step,

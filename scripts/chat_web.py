@@ -31,7 +31,7 @@ def build_parser():
     parser.add_argument("--model-tag", help="name of the model (default: the newest)")
     parser.add_argument("--step", type=int, help="step of the model (default: its newest)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    parser.add_argument("--dtype", help="float32 or bfloat16 (default: bf16 where fast)")
+    parser.add_argument("--dtype", help="float32, bfloat16 or int8 (default: bf16 where fast)")
     return parser
 
 
