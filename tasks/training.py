@@ -118,6 +118,14 @@ def build_mixture(spec: str, task_data: str | None, *, num_world: int, seed: int
     return Chats(mixture, Mixture(val), spec)
 
 
+def training_conversations(spec: str, task_data: str | None) -> Iterator[dict]:
+    """All that --tasks may have trained on, whatever share it was, but for the embedded world: to look for evaluations in."""
+    for entry in parse_entries(spec):
+        if entry.name != WORLD:
+            train, _ = entry_sides(entry.name, task_data, num_world=0, seed=0)
+            yield from (train.training_chat(i) for i in range(len(train)))
+
+
 def parse_entries(spec: str) -> list[Entry]:
     """
     >>> parse_entries("gsm8k:2,spelling")

@@ -80,8 +80,10 @@ def test_base_mid_sft_and_rl_resumed_equal_the_straight_run_to_the_bit(home):
     check_resume_equals_straight(mid_train, "mid", f"{CHAT} {chat_flags()} --text-data {home / 'text.jsonl'}", 4)
     check_resume_equals_straight(chat_sft, "sft", f"{CHAT} --eval-every 4", 4)
     check_resume_equals_straight(chat_rl, "rl", f"{RL} --eval-every 2", 2)
-    evaluated = train(base_eval, f"{text_flags()} --dtype float32")
-    assert evaluated["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+    evaluated = {stage: train(base_eval, f"--source {stage} --dtype float32") for stage in ("base", "sft")}
+    assert evaluated["base"]["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+    texts = {json.loads((base_dir() / "runs" / stage / "d2" / "base_eval.json").read_text())["data"] for stage in evaluated}
+    assert len(texts) == 1 and evaluated["base"]["val_bpb_ci95"][0] < evaluated["base"]["val_bpb"]
 
 
 @pytest.mark.slow  # two C++ compilations
