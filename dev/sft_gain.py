@@ -26,10 +26,10 @@ from nanochat.files import atomic_write
 from nanochat.packing import Sequence, collate, fit_sequences
 from scripts import base_train, chat_sft, tok_train
 
-BASE = ("--depth 2 --max-seq-len 512 --total-batch-size 2048 --matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2 "
+BASE = ("--depth 2 --max-seq-len 256 --total-batch-size 2048 --matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2 "
         "--dtype float32 --resume auto")  # the quickstart's rates, dev/LOG.md
 SFT = "--source base --dtype float32 --resume auto"
-ROW_TOKENS = 512
+ROW_TOKENS = 256
 NUM_DRAWS = 2000  # of the bootstrap
 
 
@@ -38,8 +38,8 @@ def build_parser():
     parser.add_argument("--prose", required=True, help="text to pretrain on, file or folder")
     parser.add_argument("--val-prose", required=True, help="text to validate on; may lie in that folder")
     parser.add_argument("--chats", required=True, help="comma list of .jsonl files")
-    parser.add_argument("--steps", type=int, default=300, help="of the base model, 2,048 tokens each (default 300)")
-    parser.add_argument("--more-steps", type=int, default=100, help="of SFT, and of further pretraining (default 100)")
+    parser.add_argument("--steps", type=int, default=150, help="of the base model, 2,048 tokens each (default 150)")
+    parser.add_argument("--more-steps", type=int, default=75, help="of SFT, and of further pretraining (default 75)")
     parser.add_argument("--seeds", default="0,1", help="comma list (default 0,1)")
     return parser
 
