@@ -1,4 +1,4 @@
-"""Conversations to train on: the embedded world's, or a person's own file, split, rendered and fitted to a row."""
+"""Conversations to train on: the embedded world's, a person's own file or a mixture of tasks, rendered and fitted to a row."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from nanochat.common import UserError, print0
 from nanochat.conversation import read_chats, render
-from nanochat.packing import Sequence, fit_sequences
+from nanochat.packing import Fitted, Sequence, fit_sequences
 
 NUM_VAL = 400  # conversations generated from the embedded world to validate on
 
@@ -16,18 +16,27 @@ class ChatData(NamedTuple):
     train: list[Sequence]
     val: list[Sequence]
     fingerprint: str  # of the ids and masks in order, so it covers tokenizer and row length too
+    num_cut: int      # conversations of both sides that lost their last turns
+    num_dropped: int  # and those of which nothing was left
+
+    def record(self) -> dict:
+        return {"num_conversations": len(self.train), "num_cut": self.num_cut, "num_dropped": self.num_dropped}
 
 
 def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tokens: int, seed: int,
-                   num_generated: int) -> ChatData:
-    """data None is the embedded world, num_generated conversations of it; validation is val_data, else 1% of the
-    conversations that fit, by hash."""
-    if data is None and val_data is not None:
-        raise UserError("--val-data without --data: give the training conversations too")
+                   num_generated: int, mixture=None) -> ChatData:
+    """The conversations of mixture (tasks.training.Chats), of the file data, or num_generated of the embedded world.
+    Validation is val_data, else the mixture's, else 1% of the conversations that fit, by hash."""
+    if data is None and mixture is None and val_data is not None:
+        raise UserError("--val-data without --data or --tasks: give the training conversations too")
 
     def fit(conversations, name):
         return _fit(conversations, name, tokenizer, max_tokens)
-    if data is None:
+    if mixture is not None:
+        train = fit(mixture.training(), mixture.name)
+        val = (fit(mixture.validation(), f"validation of {mixture.name}") if val_data is None else
+               fit(read_chats(val_data), val_data))
+    elif data is None:
         from nanochat.tinyworld_chats import conversations
         train = fit(conversations("train", num_generated, seed), "the embedded world")
         val = fit(conversations("val", NUM_VAL, 0), "the embedded world")
@@ -35,12 +44,13 @@ def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tok
         train, val = fit(read_chats(data), data), fit(read_chats(val_data), val_data)
     else:
         train, val = _hold_out(fit(read_chats(data), data), data)
-    return ChatData(train, val, fingerprint_sequences(train, val))
+    return ChatData(train.sequences, val.sequences, fingerprint_sequences(train.sequences, val.sequences),
+                    train.num_cut + val.num_cut, train.num_dropped + val.num_dropped)
 
 
-def _fit(conversations, name: str, tokenizer, max_tokens: int) -> list[Sequence]:
+def _fit(conversations, name: str, tokenizer, max_tokens: int) -> Fitted:
     """Rendered, and at most max_tokens long; says what it had to cut or drop."""
-    result = fit_sequences((Sequence(*render(tokenizer, chat)) for chat in conversations), max_tokens,
+    result = fit_sequences((_compact(*render(tokenizer, chat)) for chat in conversations), max_tokens,
                            tokenizer.special["<|assistant_end|>"])
     if not result.sequences:
         raise UserError(f"{name}: no conversation has an assistant turn that fits {max_tokens} tokens; "
@@ -48,23 +58,28 @@ def _fit(conversations, name: str, tokenizer, max_tokens: int) -> list[Sequence]
     if result.num_cut or result.num_dropped:
         print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} of them cut to {max_tokens} "
                f"tokens; {result.num_dropped:,} dropped because no assistant turn fits")
-    return result.sequences
+    return result
 
 
-def _hold_out(sequences: list[Sequence], name: str) -> tuple[list[Sequence], list[Sequence]]:
+def _compact(ids: list[int], mask: list[int]) -> Sequence:
+    """5 bytes a token: as lists, half a million conversations would need 16."""
+    return Sequence(np.array(ids, dtype=np.int32), np.array(mask, dtype=np.uint8))
+
+
+def _hold_out(fitted: Fitted, name: str) -> tuple[Fitted, Fitted]:
     """(training, validation): 1% by hash, at least one; copies of a conversation stay on one side."""
-    hashes = [fingerprint_sequences([sequence]) for sequence in sequences]
+    hashes = [fingerprint_sequences([sequence]) for sequence in fitted.sequences]
     if len(set(hashes)) < 2:
         raise UserError(f"{name}: {len(set(hashes))} different conversation(s) that fit, too few to hold one out; "
                         "give --val-data")
     held_out = {digest for digest in hashes if int(digest[:8], 16) < 2 ** 32 // 100} or {min(hashes)}
-    return ([s for s, digest in zip(sequences, hashes) if digest not in held_out],
-            [s for s, digest in zip(sequences, hashes) if digest in held_out])
+    return (fitted._replace(sequences=[s for s, digest in zip(fitted.sequences, hashes) if digest not in held_out]),
+            Fitted([s for s, digest in zip(fitted.sequences, hashes) if digest in held_out], 0, 0))
 
 
 def fingerprint_sequences(*splits: list[Sequence]) -> str:
     digest = hashlib.sha256()
     for split in splits:
         for sequence in split:
-            digest.update(np.array([len(sequence.ids), *sequence.ids, *sequence.mask], dtype="<i4").tobytes())
+            digest.update(np.concatenate(([len(sequence.ids)], sequence.ids, sequence.mask)).astype("<i4").tobytes())
     return digest.hexdigest()

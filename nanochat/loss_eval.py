@@ -5,6 +5,7 @@ counted. The documents are one stream, cut into rows; every token but the first 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +13,25 @@ import torch
 from nanochat.common import all_reduce_sum
 
 
+class BpbEstimate(NamedTuple):
+    value: float
+    stderr: float  # over rows; those of one long document are alike, so it is rather too small
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        return self.value - 1.96 * self.stderr, self.value + 1.96 * self.stderr
+
+
+def evaluate_bpb(model, split, token_bytes, **how) -> float:
+    """Bits per byte over at most the first max_tokens tokens of a split of token shards, as estimate_bpb takes them."""
+    return estimate_bpb(model, split, token_bytes, **how).value
+
+
 @torch.no_grad()
 @torch.compiler.set_stance("force_eager")  # compiling a second graph, for inference, would cost more than it saves
-def evaluate_bpb(model, split, token_bytes, *, sequence_len: int, device_batch_size: int, max_tokens: int,
-                 rank: int = 0, world: int = 1) -> float:
-    """Bits per byte over at most the first max_tokens tokens of a split of token shards.
+def estimate_bpb(model, split, token_bytes, *, sequence_len: int, device_batch_size: int, max_tokens: int,
+                 rank: int = 0, world: int = 1) -> BpbEstimate:
+    """Bits per byte with the standard error of that ratio.
 
     token_bytes (vocab_size,) int32: bytes of each id, 0 for specials. All ranks take part and get the same number.
     """
@@ -25,15 +40,21 @@ def evaluate_bpb(model, split, token_bytes, *, sequence_len: int, device_batch_s
     stream = first_tokens(split, max_tokens + 1)
     starts = range(rank * sequence_len, len(stream) - 1, world * sequence_len)
     nats = num_bytes = 0.0
+    by_row = []  # (2, rows): nats and bytes
     for i in range(0, len(starts), device_batch_size):
         rows = [stream[start:start + sequence_len + 1] for start in starts[i:i + device_batch_size]]
         x, y = pad_rows(rows, sequence_len, device)
         is_counted = (y >= 0) & (token_bytes[y.clamp(min=0)] > 0)
-        logprobs = model.target_logprobs(x, y.masked_fill(~is_counted, -1))
-        nats -= logprobs.cpu().double().sum().item()  # mps has no float64
-        num_bytes += (token_bytes[y.clamp(min=0)] * is_counted).sum().item()
-    nats, num_bytes = all_reduce_sum(nats, num_bytes, device=device)
-    return nats / (math.log(2) * num_bytes)
+        logprobs = model.target_logprobs(x, y.masked_fill(~is_counted, -1)).cpu().double()  # mps has no float64
+        bytes_of = (token_bytes[y.clamp(min=0)] * is_counted).cpu().double()
+        nats -= logprobs.sum().item()
+        num_bytes += bytes_of.sum().item()
+        by_row.append(torch.stack((-logprobs.sum(dim=1), bytes_of.sum(dim=1))))
+    rows = torch.cat(by_row, dim=1) if by_row else torch.zeros(2, 0, dtype=torch.float64)
+    nats, num_bytes, nn, nb, _, bb = all_reduce_sum(nats, num_bytes, *(rows @ rows.T).flatten().tolist(), device=device)
+    ratio = nats / num_bytes
+    squares = max(0.0, nn - 2 * ratio * nb + ratio ** 2 * bb)  # sum over rows of (nats - ratio * bytes)^2
+    return BpbEstimate(nats / (math.log(2) * num_bytes), squares ** 0.5 / (math.log(2) * num_bytes))
 
 
 def first_tokens(split, max_tokens: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from nanochat.tokenizer import Tokenizer
 
 STAGE_NAMES = {"tokenizer": "Tokenizer", "base": "Base", "mid": "Midtraining", "sft": "SFT", "rl": "RL"}
 EVALS = ("base_eval", "chat_eval", "core_eval", "task_eval", "contamination")  # scripts; each writes <name>.json
+BPB = "bits per byte"  # of that table
 # kept of the records
 STAGE_KEYS = ("final_step", "tokens", "tok_per_sec", "final_loss", "val_bpb", "val_loss", "mean_reward",
               "peak_rss_bytes", "device", "dtype", "seed", "checkpoint", "weights_sha256", "commit", "is_dirty")
@@ -182,8 +183,11 @@ def chat_evals(stages: dict[str, Stage]) -> dict[str, dict]:
 
 
 def scores_by_stage(stages: dict[str, Stage]) -> dict:
-    """{"CORE" | "ChatCORE" | task: {stage: {value, ci95, n?}}}; the means only where every task was measured."""
-    rows: dict[str, dict] = {"CORE": {}, "ChatCORE": {}}
+    """{BPB | "CORE" | "ChatCORE" | task: {stage: {value, ci95, n?}}}; the means only where every task was measured, bits
+    per byte only of the text that the first of the stages was measured on."""
+    rows: dict[str, dict] = {BPB: {}, "CORE": {}, "ChatCORE": {}}
+    for name, found in same_text(stages).items():
+        rows[BPB][name] = {"value": found["val_bpb"], "ci95": found["val_bpb_ci95"]}
     for name, stage in stages.items():
         of_text, of_chat = stage.evals.get("core_eval", {}), stage.evals.get("task_eval", {})
         for title, mean in (("CORE", of_text.get("core")), ("ChatCORE", of_chat.get("chatcore"))):
@@ -193,6 +197,13 @@ def scores_by_stage(stages: dict[str, Stage]) -> dict:
         for task, score in (scores | of_chat.get("skills", {})).items():
             rows.setdefault(task, {})[name] = {"value": score["accuracy"], "ci95": score["ci95"], "n": score["n"]}
     return {title: by_stage for title, by_stage in rows.items() if by_stage}
+
+
+def same_text(stages: dict[str, Stage]) -> dict[str, dict]:
+    """What base_eval found, by stage, on one and the same text."""
+    found = {name: stage.evals["base_eval"] for name, stage in stages.items() if "base_eval" in stage.evals}
+    texts = [measured["data"] for measured in found.values()]
+    return {name: measured for name, measured in found.items() if measured["data"] == texts[0]}
 
 
 def failures_of_last(stages: dict[str, Stage]) -> dict | None:
@@ -255,6 +266,9 @@ def stage_problems(name: str, folder: Path, stages: dict[str, Stage]) -> list[st
     source = stage.config["settings"].get("source")
     if source and earlier and source not in earlier:
         lines.append("began from weights that no earlier stage shown here ended with.")
+    if "base_eval" in stage.evals and name not in same_text(stages):
+        lines.append("its bits per byte are of another text and left out; run python -m scripts.base_eval "
+                     f"--source {name} --model-tag {folder.name} again.")
     num_broken = sum(not math.isfinite(line.get("loss", 0)) for line in stage.metrics)
     if num_broken:
         lines.append(f"{num_broken} steps have a loss that is no number.")

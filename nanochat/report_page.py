@@ -35,6 +35,7 @@ def render(card: Card) -> str:
             section("Evaluations", *evaluations(report["tasks"])),
             section("What of them stood in the training text", *contamination(report["contamination"])),
             section("Answers, right and wrong", *answers(stages)),
+            section("The same openings after each stage", *side_by_side(stages)),
             section("How it learned", *learning(report, stages)),
             section("What the base model writes by itself", *writings(stages)),
             section("What it cost", *wall_clock(report["stages"]), guess(report["cost"])),
@@ -215,20 +216,21 @@ def failures(found: dict | None) -> list[Html]:
 
 
 def evaluations(scores: dict) -> list[Html]:
-    """CORE, ChatCORE and their tasks, a row each."""
+    """Bits per byte, CORE, ChatCORE and their tasks, a row each."""
     stages = measured_stages(scores)
     if not stages:
         return []
     rows = [el("tr", el("th", title, scope="row"), [mean_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score.get("n", 0) for score in by_stage.values()) or "")) for title, by_stage in scores.items()]
     heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
-    return [el("p", "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser; single tasks are shares of right "
-                    "answers. Small figures are 95% intervals over items; two training runs differ by more.", class_="fine"),
+    return [el("p", "Bits per byte are of the base model's validation text, less is better. CORE and ChatCORE are means of "
+                    "tasks on a scale where 0 is a guesser; single tasks are shares of right answers. Small figures are 95% "
+                    "intervals over rows or items; two training runs differ by more.", class_="fine"),
             table("evaluation", heads, rows)]
 
 
 def mean_cell(score: dict | None) -> Html:
-    """As score_cell, but a mean that is centred, which may be negative, is no percentage."""
+    """As score_cell, but bits per byte and a mean that is centred, which may be negative, are no percentages."""
     if score is None or "n" in score:
         return score_cell(score and {"accuracy": score["value"], "ci95": score["ci95"]})
     low, high = score["ci95"]
@@ -266,17 +268,38 @@ def gist(example: dict) -> list[str]:
 # -----------------------------------------------------------------------------
 # Conversations
 
+def galleries(stages: dict[str, Stage]) -> dict[str, list[dict]]:
+    """Open chats by stage, of those that were measured."""
+    return {name: found["gallery"] for name, found in chat_evals(stages).items() if found.get("gallery")}
+
+
 def gallery(stages: dict[str, Stage]) -> list[Html]:
-    """Open chats with the last model that was measured."""
-    shown = [(name, found["gallery"]) for name, found in chat_evals(stages).items() if found.get("gallery")]
+    """Open chats with the last of them."""
+    shown = galleries(stages)
     if not shown:
         return []
-    name, chats = shown[-1]
+    name, chats = list(shown.items())[-1]
     return [el("p", f"The model after {STAGE_NAMES[name]}, not picked: the same openings in every report card.",
                class_="fine"),
-            el("div", [el("article", el("p", chat["title"], class_="fine"), bubbles(chat["messages"]),
-                          None if chat["messages"][-1]["role"] == "assistant" else NOTHING)
-                       for chat in chats], class_="cards")]
+            el("div", [open_chat(chat["title"], "fine", chat) for chat in chats], class_="cards")]
+
+
+def open_chat(title: str, title_class: str, chat: dict) -> Html:
+    return el("article", el("p", title, class_=title_class), bubbles(chat["messages"]),
+              None if chat["messages"][-1]["role"] == "assistant" else NOTHING)
+
+
+def side_by_side(stages: dict[str, Stage]) -> list[Html]:
+    """Every opening of the last stage beside what the stages before it made of it."""
+    shown = galleries(stages)
+    if len(shown) < 2:
+        return []
+    rows = []
+    for last in list(shown.values())[-1]:
+        told = [(name, chat) for name, chats in shown.items() for chat in chats if chat["title"] == last["title"]]
+        rows += [el("h3", last["title"]),
+                 el("div", [open_chat(STAGE_NAMES[name], f"key {name}", chat) for name, chat in told], class_="sides")]
+    return rows
 
 
 def bubbles(messages: list[dict]) -> list[Html]:
@@ -487,8 +510,12 @@ td small { display: block; color: var(--soft); font-size: .6875rem; line-height:
 .meter i { display: block; height: 100%; border-radius: .25rem; background: var(--bad); }
 
 .cards { columns: 2; column-gap: 1.25rem; margin-top: .75rem; }
-.cards > * { margin-bottom: 1.25rem; padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem;
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); gap: 1.25rem;
+  margin-top: .75rem; }
+.sides > * { min-width: 0; }
+.cards > *, .sides > * { padding: 1rem 1.125rem; border: 1px solid var(--line); border-radius: .875rem;
   background: var(--raised); break-inside: avoid; white-space: pre-wrap; }
+.cards > * { margin-bottom: 1.25rem; }
 blockquote { font: .9375rem/1.55 var(--serif); }
 .user, .answer { width: fit-content; max-width: 88%; margin-top: .5rem; padding: .5rem .875rem; border-radius: 1.125rem;
   background: var(--theirs); font-size: .9375rem; line-height: 1.4; }
@@ -520,5 +547,5 @@ pre i { display: inline-block; max-width: 100%; font-style: normal; text-indent:
   .cards { columns: 1; }
   .final_step, .tokens { display: none; }
 }
-@media print { .cards > *, figure, tr { break-inside: avoid; } }
+@media print { .cards > *, .sides > *, figure, tr { break-inside: avoid; } }
 """

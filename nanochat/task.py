@@ -56,10 +56,14 @@ class Task:
                 "source": self.name}
 
 
+class NoSuchSplit(UserError):
+    """The data set has no such split."""
+
+
 def require_split(name: str, split: str, known) -> str:
-    """`split`, or a UserError that names those there are."""
+    """`split`, or a NoSuchSplit that names those there are."""
     if split not in known:
-        raise UserError(f"{name}: no split {split!r}; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}")
+        raise NoSuchSplit(f"{name}: no split {split!r}; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}")
     return split
 
 

@@ -2,6 +2,7 @@
 
     python -m scripts.chat_sft                          # the newest midtrained model, the embedded world's chats
     python -m scripts.chat_sft --source base --data chats.jsonl
+    python -m scripts.chat_sft --tasks smoltalk,gsm8k:4,spelling,chats.jsonl:2 --task-data tasks/
 
 Whole conversations are packed into rows of the model's own length and attend only within themselves. Every row
 has targets, and the loss is divided by the supervised tokens of the whole step over all ranks.
@@ -26,9 +27,10 @@ from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
                                  require_interval, should_compile, train_step)
 from nanochat.watchdog import Watchdog
+from tasks.training import TASKS_HELP, load_mixture
 
 MOMENTUM = 0.95
-NUM_GENERATED = 205_000  # conversations of the embedded world, without --data
+NUM_GENERATED = 205_000  # conversations of the embedded world, without --data or --tasks
 
 
 def build_parser():
@@ -37,7 +39,9 @@ def build_parser():
     parser.add_argument("--source", choices=["base", "mid"], help="stage to start from (default: mid, else base)")
     parser.add_argument("--step", type=int, help="step of that model (default: its newest)")
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
-    parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
+    parser.add_argument("--tasks", help=TASKS_HELP)
+    parser.add_argument("--task-data", help="folder with the tasks' files (default: $NANOCHAT_TASK_DATA, else the hub)")
+    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of --data)")
     parser.add_argument("--max-seq-len", type=int, help="tokens per row, at most the model's (default: the model's)")
     parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
     parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")
@@ -76,8 +80,10 @@ def main(args):
     sequence_len = config.sequence_len if args.max_seq_len is None else args.max_seq_len
     if not 16 <= sequence_len <= config.sequence_len:
         raise UserError(f"--max-seq-len {args.max_seq_len}: from 16 to the model's {config.sequence_len} tokens")
+    mixture = load_mixture(args.tasks, args.task_data, has_data=args.data is not None, num_world=NUM_GENERATED,
+                           seed=args.seed + 1)
     chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=sequence_len, seed=args.seed + 1,
-                           num_generated=NUM_GENERATED)
+                           num_generated=NUM_GENERATED, mixture=mixture)
     source_plan = source["config"]["settings"]["plan"]
     device_batch_size, total_batch_size = batch_sizes(sequence_len, world, device.type, args.total_batch_size,
                                                       args.device_batch_size, source_plan["total_batch_size"])
@@ -165,8 +171,8 @@ def main(args):
             step = saved_step = state["step"]
             run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
-    return run.finish("chat_sft", final_step=last, **meter.record(), val_loss=val_loss, total_sec=process_seconds(),
-                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+    return run.finish("chat_sft", final_step=last, **meter.record(), **chats.record(), val_loss=val_loss,
+                      total_sec=process_seconds(), seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
                       **saver.record(), peak_rss_bytes=peak_rss_bytes())
 
 

@@ -24,6 +24,7 @@ from nanochat.run import new_record, peak_rss_bytes, process_seconds
 from nanochat.task import Task
 from tasks.registry import EVAL_TASKS, build_task
 from tasks.rows import task_data_dir
+from tasks.training import training_conversations
 
 SPLITS = {"test": "test", "val": "validation"}
 SOURCES = ("base", "mid", "sft")  # rl trains on its own answers
@@ -47,7 +48,7 @@ def main(args):
     if args.data is not None and (args.source or args.model_tag):
         raise UserError("--data and a model (--source, --model-tag): one at a time")
     step_dir = find_step(args.source or "base", args.model_tag, None) if args.data is None else None
-    documents = documents_of(Path(args.data)) if args.data is not None else training_documents(step_dir)
+    documents = documents_of(Path(args.data)) if args.data is not None else training_documents(step_dir, args.task_data)
     evaluations, missing = load_evaluations(args)
     searcher = Searcher(evaluations)
     searcher.search(documents)
@@ -72,23 +73,28 @@ def main(args):
 # -----------------------------------------------------------------------------
 # What was trained on
 
-def training_documents(step_dir: Path) -> Iterator[str]:
+def training_documents(step_dir: Path, task_data: str | None) -> Iterator[str]:
     stage, flags = step_dir.parent.parent.name, read_json(step_dir / "config.json")["flags"]
     data, val_data = flags.get("data"), flags.get("val_data")
     if stage == "base":
         return find_text(data, val_data).documents()[0]
-    text = flags.get("text_data")
-    if data is None and text is None:
+    text, tasks = flags.get("text_data"), flags.get("tasks")
+    if data is None and text is None and tasks is None:
         raise UserError(f"--source {stage}: {step_dir.parent.name} trained on chats of the embedded world, which are made up "
                         "as they are needed; give a file with --data")
-    return itertools.chain(documents_of(Path(data)) if data else (), documents_of(Path(text)) if text else ())
+    return itertools.chain(documents_of(Path(data)) if data else (), documents_of(Path(text)) if text else (),
+                           messages_of(training_conversations(tasks, task_data or flags.get("task_data"))) if tasks else ())
 
 
 def documents_of(path: Path) -> Iterator[str]:
     """A file of conversations message by message, anything else as text."""
     if path.name.endswith((".jsonl", ".jsonl.gz")) and is_chat(path):
-        return (visible_text(message["content"]) for chat in read_chats(path) for message in chat["messages"])
+        return messages_of(read_chats(path))
     return find_text(str(path)).documents()[0]
+
+
+def messages_of(chats: Iterator[dict]) -> Iterator[str]:
+    return (visible_text(message["content"]) for chat in chats for message in chat["messages"])
 
 
 def is_chat(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
     python -m scripts.mid_train                          # the newest base model, the embedded world's chats and text
     python -m scripts.mid_train --data chats.jsonl --text-data book.txt
+    python -m scripts.mid_train --tasks smoltalk,mc_train:2,gsm8k:2,spelling --text-data shards/
 
 Rendered conversations and plain documents are mixed as documents of one stream, cut into full rows as in pretraining:
 the model learns what users say, what tools answer and when turns end, before SFT narrows the loss to its own turns.
@@ -28,9 +29,10 @@ from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
                                  require_interval, should_compile, train_step)
 from nanochat.watchdog import Watchdog
+from tasks.training import TASKS_HELP, load_mixture
 
 MOMENTUM = 0.95
-NUM_GENERATED = 3_000  # conversations of the embedded world, without --data
+NUM_GENERATED = 3_000  # conversations of the embedded world, without --data or --tasks
 
 
 def build_parser():
@@ -38,7 +40,9 @@ def build_parser():
     add_run_flags(parser)
     parser.add_argument("--step", type=int, help="step of the base model to start from (default: its newest)")
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
-    parser.add_argument("--val-data", help="validation conversations (default: 1%% of them, by hash)")
+    parser.add_argument("--tasks", help=TASKS_HELP)
+    parser.add_argument("--task-data", help="folder with the tasks' files (default: $NANOCHAT_TASK_DATA, else the hub)")
+    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of --data)")
     parser.add_argument("--text-data", help="text to mix in: file, folder or shards (default: the embedded world's)")
     parser.add_argument("--text-ratio", type=float, default=0.2,
                         help="share of tokens that are plain text (default 0.2)")
@@ -75,9 +79,11 @@ def main(args):
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer, source = load_model("base", args.model_tag, args.step, device=device, dtype=dtype)
     config = model.config
+    mixture = load_mixture(args.tasks, args.task_data, has_data=args.data is not None, num_world=NUM_GENERATED,
+                           seed=args.seed)
     chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed,
-                           num_generated=NUM_GENERATED)
-    documents = [np.array(chat.ids) for chat in chats.train]
+                           num_generated=NUM_GENERATED, mixture=mixture)
+    documents = [chat.ids for chat in chats.train]
     chat_tokens = sum(map(len, documents))
     text_fingerprint = None
     if args.text_ratio:
@@ -171,8 +177,8 @@ def main(args):
             step = saved_step = state["step"]
             run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
-    return run.finish("mid_train", final_step=last, **meter.record(), val_bpb=val_bpb, total_sec=process_seconds(),
-                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+    return run.finish("mid_train", final_step=last, **meter.record(), **chats.record(), val_bpb=val_bpb,
+                      total_sec=process_seconds(), seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
                       **saver.record(), peak_rss_bytes=peak_rss_bytes())
 
 

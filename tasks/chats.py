@@ -5,19 +5,26 @@ for is `training_chat`, the whole conversation with system message, tool calls a
 without an answer is cut off; conversations in which the assistant says nothing are left out and counted.
 """
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 from nanochat.common import UserError
 from nanochat.conversation import read_chats, validate, visible_text
 from nanochat.task import Example, Task
-from tasks.rows import Source, load_rows
+from tasks.rows import ParquetRows, Source, load_rows
+
+CHAT_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 
 class CustomChats(Task):
-    """The conversations of one .jsonl or .jsonl.gz file, see conversation.py; UserError "file:line: what" for others."""
+    """The conversations of a .jsonl, .jsonl.gz or .parquet file or a folder of them, see conversation.py; UserError
+    "file:line: what" for other rows."""
     kind = "lm"
 
-    def __init__(self, path: str, split: str = "train"):
+    def __init__(self, path: Path | str, split: str = "train"):
         self.name, self.split = str(path), split
-        chats = [ending_in_answer(chat) for chat in read_chats(path)]
+        chats = [ending_in_answer(chat) for file in chat_files(Path(path)) for chat in read_file(file)]
         self.chats = [chat for chat in chats if chat]
         self.num_silent = len(chats) - len(self.chats)
         if not self.chats:
@@ -31,6 +38,29 @@ class CustomChats(Task):
 
     def training_chat(self, index: int) -> dict:
         return {**self.chats[index], "source": self.name}
+
+
+def chat_files(path: Path) -> list[Path]:
+    """The file itself, or those of a folder by name, not recursive."""
+    if not os.path.isdir(path):  # os.path answers False where pathlib raises
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.name.endswith(CHAT_SUFFIXES) and not file.name.startswith("."))
+    if not files:
+        raise UserError(f"{path}: no conversations in this folder; accepted are {', '.join(CHAT_SUFFIXES)}")
+    return files
+
+
+def read_file(file: Path) -> Iterator[dict]:
+    """Of .parquet the column "messages"; everything else as read_chats has it."""
+    if file.suffix != ".parquet":
+        yield from read_chats(file)
+        return
+    for number, row in enumerate(ParquetRows([file]), start=1):
+        try:
+            validate(row)
+        except UserError as error:
+            raise UserError(f"{file}, row {number}: {error}") from None
+        yield row
 
 
 class SmolTalk(Task):

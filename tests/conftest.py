@@ -49,8 +49,10 @@ def home(prepared, empty_base_dir, monkeypatch):
     """A copy of it to train in, with few generated conversations."""
     from nanochat import chatdata
     from scripts import chat_sft, mid_train
+    from tasks import training
     shutil.copytree(prepared, empty_base_dir)
     monkeypatch.setattr(mid_train, "NUM_GENERATED", 200)
     monkeypatch.setattr(chat_sft, "NUM_GENERATED", 200)
     monkeypatch.setattr(chatdata, "NUM_VAL", 20)
+    monkeypatch.setattr(training, "NUM_VAL", 20)
     return empty_base_dir

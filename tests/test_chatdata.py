@@ -1,10 +1,14 @@
+import hashlib
 import json
+import struct
 
+import numpy as np
 import pytest
 
-from nanochat.chatdata import load_chat_data
+from nanochat.chatdata import fingerprint_sequences, load_chat_data
 from nanochat.common import UserError
 from nanochat.conversation import render
+from nanochat.packing import Sequence
 from nanochat.tokenizer import Tokenizer
 
 TOK = Tokenizer.train(["what is the colour of the sky and of the sea " * 20], 280)
@@ -41,7 +45,7 @@ def test_what_is_held_out_depends_on_content_alone(tmp_path):
 def test_a_validation_file_is_taken_whole(tmp_path):
     train, val = write(tmp_path / "t.jsonl", [chat("a"), chat("b")]), write(tmp_path / "v.jsonl", [chat("c")])
     found = load(train, val)
-    assert [s.ids for s in found.val] == [render(TOK, chat("c"))[0]] and len(found.train) == 2
+    assert [s.ids.tolist() for s in found.val] == [render(TOK, chat("c"))[0]] and len(found.train) == 2
 
 
 def test_too_long_ones_are_left_out_before_the_split(tmp_path):
@@ -61,6 +65,20 @@ def test_the_fingerprint_follows_content_tokenizer_and_row_length(tmp_path):
     path = write(tmp_path / "a.jsonl", chats)
     assert load(path).fingerprint == load(path).fingerprint != load(path, max_tokens=48).fingerprint
     assert load(write(tmp_path / "b.jsonl", chats[1:])).fingerprint != load(path).fingerprint
+
+
+def test_the_fingerprint_is_over_length_ids_and_mask_as_little_endian_int32():
+    """By hand, since resumed runs compare it with what an older version wrote."""
+    words = struct.pack("<7i", 3, 5, 6, 700, 0, 1, 1) + struct.pack("<3i", 1, 9, 0)
+    sequences = [Sequence([5, 6, 700], [0, 1, 1]), Sequence(np.array([9], np.int32), np.array([0], np.uint8))]
+    assert fingerprint_sequences(sequences[:1], sequences[1:]) == hashlib.sha256(words).hexdigest()
+
+
+def test_what_is_cut_and_dropped_is_in_the_record(tmp_path):
+    long, two = "the sea " * 99, chat("a")["messages"] + chat("the sea " * 20)["messages"]
+    found = load(write(tmp_path / "a.jsonl", [chat(long), {"messages": two}, chat("b"), chat("c")]), max_tokens=32)
+    assert found.record() == {"num_conversations": 2, "num_cut": 1, "num_dropped": 1} and len(found.val) == 1
+    assert len(load(write(tmp_path / "a.jsonl", [chat(long), {"messages": two}, chat("b")]), max_tokens=2048).train) == 2
 
 
 def test_the_embedded_world_needs_no_file():

@@ -10,7 +10,8 @@ NUMBERS = ["-1", "0", "1", "2", "3", "64", "512", "1e3", "x", "", "9999999999999
 FRACTIONS = ["0", "0.5", "1", "-0.1", "2", "nan", "inf", "x"]
 WORDS = ["base", "mid", "sft", "rl", "d2", "nope", "..", "a/b", "", "\u00e9", "letters", "letters,facts", "cpu", "cuda", "tpu",
          "float32", "bfloat16", "float16", "auto", "val", "test"]
-TASKS = ["arc_easy", "gsm8k", "mmlu,gsm8k", "chatcore", "copa", "core", "nope", "", ","]
+TASKS = ["arc_easy", "gsm8k", "mmlu,gsm8k", "chatcore", "copa", "core", "nope", "", ",", "world:0.1", "world:70%,arc_easy:30%",
+         "arc_easy:2,arc_easy", "arc_easy:-1", "/nope.jsonl:2"]
 
 
 def pool(name: str, files: list[str]) -> list[str]:
@@ -58,10 +59,11 @@ def random_flags(rng: random.Random, parser, files: list[str]) -> list[str]:
 
 
 def write_tasks(folder):
-    """Two items of ARC easy, and of CORE copa alone."""
-    for path, row in (("arc/ARC-Easy-test.jsonl", {"question": "Up?", "choices": ["x", "y"], "gold": 1}),
+    """Two items of ARC easy to train on, to validate on and to test on, and of CORE copa alone."""
+    arc = {"question": "Up?", "choices": ["x", "y"], "gold": 1}
+    for path, row in (*((f"arc/ARC-Easy-{split}.jsonl", arc) for split in ("train", "validation", "test")),
                       ("core/eval_data/commonsense_reasoning/copa.jsonl", {"query": "Q", "choices": ["x", "y"], "gold": 1})):
-        (folder / path).parent.mkdir(parents=True)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text((json.dumps(row) + "\n") * 2)
 
 

@@ -148,3 +148,15 @@ def test_what_is_wrong_is_one_line(tmp_path, arc, capsys, flags, said):
         run_script("--data", str(tmp_path / "a.txt"), "--task-data", arc, *flags)
     err = capsys.readouterr().err
     assert stop.value.code == 2 and said in err and err.count("\n") == 1
+
+
+def test_tasks_that_were_trained_on_are_looked_at_message_by_message(tmp_path):
+    """And the embedded world, made up as it is needed, is not."""
+    rows = [{"question": f"Is it {i}?", "choices": ["yes", "no"], "gold": 1} for i in range(4)]
+    for split in ("train", "validation"):
+        (tmp_path / f"ARC-Easy-{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    step_dir = tmp_path / "sft" / "d2" / "step_00000001"
+    step_dir.mkdir(parents=True)
+    (step_dir / "config.json").write_text(json.dumps({"flags": {"data": None, "tasks": "arc_easy:50%,world:50%"}}))
+    texts = list(script.training_documents(step_dir, str(tmp_path)))
+    assert [text.partition("?")[0] for text in texts] == [word for i in range(4) for word in (f"Is it {i}", "B")]

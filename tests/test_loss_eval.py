@@ -8,7 +8,7 @@ import torch
 from test_gpt import tiny_gpt
 
 from nanochat.dataloader import MemoryDocuments
-from nanochat.loss_eval import evaluate_bpb, first_tokens
+from nanochat.loss_eval import estimate_bpb, evaluate_bpb, first_tokens
 from nanochat.tokenizer import Tokenizer
 
 TOKEN_BYTES = np.array([0] + [1 + i % 5 for i in range(49)], dtype=np.int32)  # id 0 is bos
@@ -16,19 +16,21 @@ TOKEN_BYTES = np.array([0] + [1 + i % 5 for i in range(49)], dtype=np.int32)  # 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_bpb_counts_every_token_but_the_first_once_and_no_special(rows):
+    """And its standard error is that of a ratio of sums over rows (Cochran 1977, section 6.4, without its n / (n - 1))."""
     model = tiny_gpt()
     docs = MemoryDocuments([[0, 5, 6, 7], [0, 8, 9], [0] + list(range(1, 40))])
     stream = torch.tensor(first_tokens(docs, 10 ** 6))
-    nats = num_bytes = 0.0
+    bits, num_bytes = [], []
     for start in range(0, len(stream) - 1, 16):
         row = stream[start:start + 17]
         logprobs = model.logits(model(row[None, :-1])[0]).log_softmax(-1)
-        for position, target in enumerate(row[1:].tolist()):
-            if TOKEN_BYTES[target]:
-                nats -= logprobs[position, target].item()
-                num_bytes += TOKEN_BYTES[target]
-    bpb = evaluate_bpb(model, docs, TOKEN_BYTES, sequence_len=16, device_batch_size=rows, max_tokens=10 ** 6)
-    assert bpb == pytest.approx(nats / math.log(2) / num_bytes, abs=1e-9)
+        targets = [(position, target) for position, target in enumerate(row[1:].tolist()) if TOKEN_BYTES[target]]
+        bits.append(sum(-logprobs[at].item() for at in targets) / math.log(2))
+        num_bytes.append(sum(TOKEN_BYTES[target] for _, target in targets))
+    bpb = estimate_bpb(model, docs, TOKEN_BYTES, sequence_len=16, device_batch_size=rows, max_tokens=10 ** 6)
+    ratio = sum(bits) / sum(num_bytes)
+    stderr = sum((a - ratio * b) ** 2 for a, b in zip(bits, num_bytes)) ** 0.5 / sum(num_bytes)
+    assert len(bits) == 3 and bpb == pytest.approx((ratio, stderr), abs=1e-9) and stderr > 0.01
 
 
 def test_a_uniform_model_over_one_byte_tokens_costs_the_log_of_its_vocabulary():

@@ -72,10 +72,10 @@ def chat(*texts, title="a sum"):
         {"role": "assistant", "content": [{"type": "text", "text": text}]} for i, text in enumerate(texts)]}
 
 
-def add_base_eval(tag="d2", **more):
-    write(runs_dir("base") / tag / "base_eval.json", {
-        "val_bpb": 1.5, "byte_unigram_bpb": 4.25, "zstd19_bpb": None, "weights_sha256": "base-weights",
-        "samples": ["Once upon a time"], **more})
+def add_base_eval(tag="d2", stage="base", **more):
+    write(runs_dir(stage) / tag / "base_eval.json", {
+        "val_bpb": 1.5, "val_bpb_ci95": [1.4, 1.6], "byte_unigram_bpb": 4.25, "zstd19_bpb": None, "data": "its text",
+        "weights_sha256": f"{stage}-weights", "samples": ["Once upon a time"], **more})
 
 
 def add_tokenizer(**more):
@@ -153,7 +153,10 @@ def test_every_figure_of_a_whole_run_is_in_the_report():
                    "base": of["base"] | {"val_bpb": 1.6}, "mid": of["mid"], "sft": of["sft"] | {"val_loss": 2.25},
                    "rl": of["rl"] | {"mean_reward": 0.5}},
         "skills": {"facts": {"mid": score, "sft": score, "rl": score}},
-        "failures": None, "tasks": {}, "contamination": {}, "missing": []}
+        "failures": None, "tasks": {"bits per byte": BASE_BPB}, "contamination": {}, "missing": []}
+
+
+BASE_BPB = {"base": {"value": 1.5, "ci95": [1.4, 1.6]}}  # of add_base_eval
 
 
 def add_evaluations(stage, **more):
@@ -173,7 +176,8 @@ def test_evaluations_and_contamination_are_on_the_card():
     add_evaluations("sft")
     card = gather(None, NOW)
     row = {"sft": {"value": 0.5, "ci95": [0.25, 0.75], "n": 40}}
-    assert card.report["tasks"] == {"CORE": {"sft": {"value": 0.1234, "ci95": [-0.011, 0.145]}}, "CORE copa": row, "gsm8k": row}
+    assert card.report["tasks"] == {"bits per byte": BASE_BPB, "CORE": {"sft": {"value": 0.1234, "ci95": [-0.011, 0.145]}},
+                                    "CORE copa": row, "gsm8k": row}
     text = Page(render(card)).text
     for said in ("0.1234", "-0.011 to 0.145", "CORE copa", "25–75", "SFT: 1 of 2 evaluations share 13 words", "5 of 9",
                  "to be or not <to> be"):
@@ -181,11 +185,69 @@ def test_evaluations_and_contamination_are_on_the_card():
     assert "ChatCORE" not in card.report["tasks"]
 
 
+def add_scores(stage, bpb, core=None, chatcore=None, **tasks):
+    """As base_eval, core_eval and chat_eval --tasks leave them, every interval 0.1 around its value."""
+    of, folder = {"weights_sha256": f"{stage}-weights"}, runs_dir(stage) / "d2"
+    around = lambda value: [round(value - 0.1, 4), round(value + 0.1, 4)]
+    mean = lambda value: None if value is None else {"value": value, "stderr": 0.05, "ci95": around(value)}
+    share = lambda value: {"accuracy": value, "n": 80, "ci95": around(value)}
+    add_base_eval(stage=stage, val_bpb=bpb, val_bpb_ci95=around(bpb))
+    if core is not None:
+        write(folder / "core_eval.json", of | {"core": mean(core), "tasks": {"copa": share(core + 0.5)}})
+    if tasks:
+        write(folder / "task_eval.json", of | {
+            "chatcore": mean(chatcore), "skills": {name: share(value) for name, value in tasks.items()}})
+
+
+def test_four_stages_against_every_evaluation_by_hand():
+    """The rows and columns that a reader compares: bits per byte, CORE, ChatCORE and tasks, of base, mid, sft and rl."""
+    add_everything()
+    add_scores("base", 1.0, core=0.2)
+    add_scores("mid", 1.1, core=-0.05, mmlu=0.25)
+    add_scores("sft", 1.2, chatcore=0.3, mmlu=0.5, gsm8k=0.15)
+    add_scores("rl", 1.3, chatcore=0.4, mmlu=0.5, gsm8k=0.25)
+    card = gather(None, NOW)
+    text = Page(render(card)).text
+    table = text[text.index("evaluationBaseMidtrainingSFTRLn"):]
+    for row in ("bits per byte1.00000.900 to 1.1001.10001.000 to 1.2001.20001.100 to 1.3001.30001.200 to 1.400",
+                "CORE0.20000.100 to 0.300-0.0500-0.150 to 0.050\u2013\u2013", "ChatCORE\u2013\u20130.30000.200 to 0.4000.40000.300 to 0.500",
+                "mmlu\u201325%15\u20133550%40\u20136050%40\u20136080", "gsm8k\u2013\u201315%5\u20132525%15\u20133580",
+                "CORE copa70%60\u20138045%35\u201355\u2013\u201380"):
+        assert row in table, row
+    assert list(card.report["tasks"]) == ["bits per byte", "CORE", "ChatCORE", "CORE copa", "mmlu", "gsm8k"]
+    assert {name: list(row) for name, row in card.report["tasks"].items()} == {
+        "bits per byte": ["base", "mid", "sft", "rl"], "CORE": ["base", "mid"], "ChatCORE": ["sft", "rl"],
+        "CORE copa": ["base", "mid"], "mmlu": ["mid", "sft", "rl"], "gsm8k": ["sft", "rl"]}
+
+
+def test_bits_per_byte_of_another_text_are_left_out_with_a_line():
+    add_everything()
+    add_base_eval(stage="mid", val_bpb=1.25)
+    add_base_eval(stage="sft", data="another text")
+    report = gather(None, NOW).report
+    assert {name: score["value"] for name, score in report["tasks"]["bits per byte"].items()} == {"base": 1.5, "mid": 1.25}
+    assert report["missing"] == ["SFT: its bits per byte are of another text and left out; run python -m scripts.base_eval "
+                                 "--source sft --model-tag d2 again."]
+
+
+def test_the_same_openings_stand_side_by_side():
+    add_everything()
+    for stage, answer in (("base", "the the"), ("mid", "Four!"), ("rl", "It is 4.")):
+        add_chat_eval(stage, gallery=[chat("What is 2 + 2?", answer), chat("Hello.", answer, title=f"only {stage}")])
+    text = Page(render(gather(None, NOW))).text
+    shown = text[text.index("The same openings after each stage"):text.index("How it learned")]
+    assert "a sumBaseWhat is 2 + 2?the theMidtrainingWhat is 2 + 2?Four!RLWhat is 2 + 2?It is 4.only rlRLHello.It is 4." in shown
+    assert "only mid" not in shown
+    add_stage("base", "alone")
+    add_chat_eval("base", "alone", gallery=[chat("Hello.", "Hi.")])
+    assert "The same openings after" not in render(gather("alone", NOW))
+
+
 def test_evaluations_of_other_weights_are_left_out_with_a_line():
     add_everything()
     add_evaluations("sft", weights_sha256="before")
     card = gather(None, NOW)
-    assert card.report["tasks"] == {} == card.report["contamination"]
+    assert card.report["tasks"] == {"bits per byte": BASE_BPB} and card.report["contamination"] == {}
     assert "python -m scripts.core_eval --source sft" in " ".join(card.report["missing"])
 
 
@@ -390,7 +452,7 @@ def test_the_page_asks_for_nothing():
 def test_no_tag_of_hostile_data_survives():
     """Every text that a model, a file or a person chose; the clean page's tags are the only ones."""
     add_everything(samples=[sample(parts=[{"type": "python", "text": "1"}]), sample(score=0.0)])
-    add_chat_eval("sft", items=items(0, 1))
+    add_chat_eval("sft", items=items(0, 1), gallery=[chat("Hello.", "Hi.")])
     more = {"items": items(1, 1), "gallery": [chat("Hello.", "Hi.")], "failures": [failure()]}
     add_chat_eval("rl", samples=[sample(parts=[{"type": "python", "text": "1"}]), sample(score=0.0)], **more)
     clean = Page(render(gather(None, NOW)))
@@ -403,7 +465,7 @@ def test_no_tag_of_hostile_data_survives():
     add_stage("rl", source="sft-weights", config=hostile, record={"commit": HOSTILE, "device": HOSTILE}, metrics=[
         {"step": 1, "loss": 0.0, "reward": 0.5}, {"step": 2, "event": "eval", "accuracy": {HOSTILE: 0.5}}])
     one = {"sha256": "the same", "scores": [0]}
-    add_chat_eval("sft", skills=skills, items={HOSTILE: one})
+    add_chat_eval("sft", skills=skills, items={HOSTILE: one}, gallery=[chat(*[HOSTILE] * 4, title=HOSTILE)])
     add_chat_eval("rl", samples=bad, skills=skills, items={HOSTILE: one}, gallery=[chat(*[HOSTILE] * 4, title=HOSTILE)],
                   failures=[failure(HOSTILE, HOSTILE, HOSTILE, question=HOSTILE, answer=HOSTILE)])
     text = render(gather(None, NOW))

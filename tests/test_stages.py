@@ -36,6 +36,18 @@ def chat_flags():
     return f"--data {base_dir() / 'chats.jsonl'}"
 
 
+def task_flags():
+    """Conversations, a tool and multiple choice, mixed: 200, 30 and 2 x 40 of them."""
+    folder = base_dir() / "tasks"
+    rows = {"gsm8k/train": [{"question": f"What is {n} + 1?", "answer": f"{n} + 1 = <<{n}+1={n + 1}>>{n + 1}\n#### {n + 1}"}
+                            for n in range(30)],
+            "arc/ARC-Easy-train": [{"question": f"Is {n} odd?", "choices": ["no", "yes"], "gold": n % 2} for n in range(40)]}
+    for name, lines in rows.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return f"--tasks {base_dir() / 'chats.jsonl'},gsm8k,arc_easy:2 --task-data {folder}"
+
+
 def curve(stage, tag):
     keys = ("step", "loss", "val_bpb", "val_loss", "reward", "accuracy", "samples")
     return [{key: line[key] for key in keys if key in line} for line in read_metrics(base_dir() / "runs" / stage / tag)]
@@ -68,8 +80,10 @@ def test_base_mid_sft_and_rl_resumed_equal_the_straight_run_to_the_bit(home):
     check_resume_equals_straight(mid_train, "mid", f"{CHAT} {chat_flags()} --text-data {home / 'text.jsonl'}", 4)
     check_resume_equals_straight(chat_sft, "sft", f"{CHAT} --eval-every 4", 4)
     check_resume_equals_straight(chat_rl, "rl", f"{RL} --eval-every 2", 2)
-    evaluated = train(base_eval, f"{text_flags()} --dtype float32")
-    assert evaluated["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+    evaluated = {stage: train(base_eval, f"--source {stage} --dtype float32") for stage in ("base", "sft")}
+    assert evaluated["base"]["val_bpb"] == pytest.approx(record["val_bpb"], rel=0.2)
+    texts = {json.loads((base_dir() / "runs" / stage / "d2" / "base_eval.json").read_text())["data"] for stage in evaluated}
+    assert len(texts) == 1 and evaluated["base"]["val_bpb_ci95"][0] < evaluated["base"]["val_bpb"]
 
 
 @pytest.mark.slow  # two C++ compilations
@@ -119,13 +133,15 @@ def weights_of(record):
 
 def test_two_ranks_follow_one_in_float64_through_base_mid_and_sft(home):
     for module, script, flags in (("scripts.base_train", base_train, f"{BASE} {text_flags()}"),
-                                  ("scripts.mid_train", mid_train, f"{CHAT} {chat_flags()} --text-data {home / 'text.jsonl'}"),
-                                  ("scripts.chat_sft", chat_sft, f"{CHAT} {chat_flags()}")):
+                                  ("scripts.mid_train", mid_train, f"{CHAT} {task_flags()} --text-data {home / 'text.jsonl'}"),
+                                  ("scripts.chat_sft", chat_sft, f"{CHAT} {task_flags()}")):
         flags += " --dtype float64 --device-batch-size 2"
         stage = module.removeprefix("scripts.").split("_")[1 if "sft" in module else 0]
         two = launch(module, f"{flags} --model-tag one", ranks=2)
         shutil.copytree(base_dir() / "runs" / stage / "one", home / "two" / stage)
         one = train(script, f"{flags} --model-tag one --overwrite")
+        if stage != "base":
+            assert one["num_conversations"] + one["num_dropped"] > 300 and one["num_cut"] == two["num_cut"] > 0
         theirs = load_file(home / "two" / stage / Path(two["checkpoint"]).name / "model.safetensors")
         for name, tensor in weights_of(one).items():
             assert tensor.dtype == torch.float64
@@ -194,6 +210,8 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     (chat_sft, "--source base --model-tag nope", "there are: base/d2"),
     (chat_sft, "--source base --step 7", "there are: 2"),
     (chat_sft, "--source base --data {home}/bad.jsonl", "bad.jsonl:2: "),
+    (chat_sft, "--source base --tasks {home}/bad.jsonl:2", "bad.jsonl:2: "),
+    (mid_train, "--tasks world --data base", "one of them"),
     (chat_rl, "--skills sums", "choose from facts"),
 ])
 def test_a_persons_mistake_is_one_line_and_exit_code_2(home, capsys, script, flags, words):
