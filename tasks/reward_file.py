@@ -44,8 +44,8 @@ class RewardFile(Task):
     kind = "generate"
 
     def __init__(self, path: str, split: str, timeout_sec: float):
-        if not os.path.isfile(path):
-            raise UserError(f"--reward {path}: no such file; dev/reward_example.py is an example")
+        if not os.path.isfile(path) or not path.endswith(".py"):
+            raise UserError(f"--reward {path}: not a .py file that is there; dev/reward_example.py is an example")
         self.name, self.timeout_sec = Path(path).stem, timeout_sec
         self.split = require_split(self.name, split, SPLITS)
         self.idle = queue.SimpleQueue()
