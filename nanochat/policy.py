@@ -96,8 +96,9 @@ class Tally:
     """Sums over the sampled tokens of one step, on this rank."""
 
     def __init__(self):
-        self.num_tokens, self.gap, self.max_gap = 0, 0.0, 0.0   # of the samples
-        self.num_weighted, self.num_clipped, self.kl = 0, 0, 0.0  # of the samples, in every update
+        self.num_tokens, self.gap, self.max_gap = 0, 0.0, 0.0
+        self.num_kl, self.kl = 0, 0.0              # once an update
+        self.num_ratios, self.num_clipped = 0, 0   # once an update
 
     def add_gap(self, logprobs, sampled_logprobs):
         gap = (logprobs - sampled_logprobs)[~sampled_logprobs.isnan()].abs()
@@ -107,15 +108,17 @@ class Tally:
             self.max_gap = max(self.max_gap, gap.max().item())
 
     def metrics(self, device: torch.device) -> dict:
-        """Over all ranks: mean and largest |log p of the trainer - log p of the engine|, and of weighted tokens the
-        mean k3 estimate of the KL to the starting policy and the share that was clipped; only what there is."""
-        sums = all_reduce_sum(self.num_tokens, self.gap, self.num_weighted, self.num_clipped, self.kl, device=device)
-        num_tokens, gap, num_weighted, num_clipped, kl = sums
+        """Over all ranks: mean and largest |log p of the trainer - log p of the engine|, the mean k3 estimate of the KL
+        to the starting policy, and the share of tokens that were clipped; only what there is."""
+        num_tokens, gap, num_kl, kl, num_ratios, num_clipped = all_reduce_sum(
+            self.num_tokens, self.gap, self.num_kl, self.kl, self.num_ratios, self.num_clipped, device=device)
         metrics = {}
         if num_tokens:
             metrics |= {"logprob_gap": gap / num_tokens, "logprob_gap_max": all_reduce_max(self.max_gap, device=device)}
-        if num_weighted:
-            metrics |= {"kl": kl / num_weighted, "clipped": num_clipped / num_weighted}
+        if num_kl:
+            metrics["kl"] = kl / num_kl
+        if num_ratios:
+            metrics["clipped"] = num_clipped / num_ratios
         return metrics
 
 
@@ -158,11 +161,12 @@ def weighted_batches(model, reference, batches: Iterable[PolicyBatch], tally: Ta
         logprobs = target_logprobs(model, inputs)
         reference_logprobs = target_logprobs(reference, inputs) if kl else None
         weights = token_weights(inputs["row_weights"], logprobs, sampled_logprobs, reference_logprobs, clip=clip, kl=kl)
-        tally.num_weighted += int(is_sampled.sum())
         if kl:
+            tally.num_kl += int(is_sampled.sum())
             tally.kl += kl_k3(logprobs, reference_logprobs)[is_sampled].sum().item()
         if clip is not None:
             ratio = (logprobs - sampled_logprobs).exp()
+            tally.num_ratios += int(is_sampled.sum())
             tally.num_clipped += int((is_clipped(inputs["row_weights"], ratio, clip) & is_sampled).sum())
         yield inputs | {"row_weights": torch.where(is_sampled, weights, inputs["row_weights"])}
 

@@ -152,6 +152,7 @@ def require_graded(task: Task) -> Task:
 @command
 def main(args):
     check_flags(args)
+    tasks, val_tasks = load_tasks(args)
 
     # -----------------------------------------------------------------------------
     # The model to start from, and the questions
@@ -163,7 +164,6 @@ def main(args):
     if args.prompts_per_step % world:
         raise UserError(f"--prompts-per-step {args.prompts_per_step}: a multiple of the {world} ranks, "
                         f"such as {max(1, args.prompts_per_step // world) * world}")
-    tasks, val_tasks = load_tasks(args)
     names, is_world = list(val_tasks), args.task is None and args.reward is None
     questions = [(task, i) for task in tasks for i in range(len(task))]
     replayed = tuple(skill for skill in (*SKILLS, *UNGRADED) if not is_world or skill not in names)
@@ -314,7 +314,7 @@ def pass_record(passes: dict | None) -> dict:
 
 def describe_figures(figures: dict) -> str:
     """What there is of Tally.metrics, for the line of a step."""
-    texts = {"logprob_gap": "engine off by {:.4f} nats a token", "logprob_gap_max": "{:.3f} at most",
+    texts = {"logprob_gap": "engine off by {:.1g} nats a token", "logprob_gap_max": "{:.1g} at most",
              "kl": "KL {:.4f}", "clipped": "{:.1%} clipped"}
     return "".join(", " + text.format(figures[key]) for key, text in texts.items() if key in figures)
 
