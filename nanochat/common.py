@@ -92,6 +92,15 @@ def all_reduce_sum(*values: float, device: torch.device) -> list[float]:
     return total.tolist()
 
 
+def all_reduce_max(value: float, *, device: torch.device) -> float:
+    """The largest over all ranks."""
+    if get_dist_info().world == 1:
+        return value
+    largest = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest.item()
+
+
 def barrier():
     if get_dist_info().world > 1:
         dist.barrier()

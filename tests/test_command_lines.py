@@ -18,8 +18,10 @@ def pool(name: str, files: list[str]) -> list[str]:
     """Values to draw from, good and bad, by what the flag sounds like. Nothing that trains for long."""
     if name in ("data", "val_data", "text_data", "chats", "ranks_dir", "out", "task_data", "core_data"):
         return files
-    if name == "tasks":
+    if name in ("tasks", "task"):
         return TASKS
+    if name == "reward":
+        return ["", "/nope", "dev/reward_example.py", files[-1]]
     if name in ("num_iterations", "depth"):
         return ["-1", "0", "1", "2", "x"]
     if name == "max_seq_len":
@@ -27,9 +29,9 @@ def pool(name: str, files: list[str]) -> list[str]:
     if name in ("total_batch_size", "device_batch_size", "batch_size"):
         return ["-1", "0", "1", "2", "128", "256", "300", "x"]
     if name in ("prompts_per_step", "num_samples", "max_new_tokens", "eval_items", "max_items", "max_tokens", "eval_tokens",
-                "max_per_task"):
+                "max_per_task", "eval_samples", "updates_per_batch"):
         return ["-1", "0", "1", "2", "3", "x"]
-    if any(part in name for part in ("ratio", "frac", "lr", "decay", "temperature", "top_p")):
+    if any(part in name for part in ("ratio", "frac", "lr", "decay", "temperature", "top_p", "clip", "kl", "reward_timeout")):
         return FRACTIONS
     if name in ("source", "model_tag", "skills", "device_type", "dtype", "resume", "split", "host", "prompt"):
         return WORDS
