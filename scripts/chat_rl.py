@@ -105,7 +105,7 @@ def main(args):
                 "replay": num_replayed, "max_new_tokens": args.max_new_tokens, "temperature": args.temperature, "seed": args.seed,
                 "dtype": dtype_name(dtype)}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
-                        resume=args.resume, overwrite=args.overwrite)
+                        resume=args.resume, overwrite=args.overwrite, wandb=args.wandb)
     if finished:
         print0(f"{run.stage} model {run.tag!r} is finished")
         return finished

@@ -12,7 +12,7 @@ from test_stages import BASE, REPOSITORY, curve, interrupt, text_flags, train
 
 from nanochat.common import RunFailed, base_dir
 from nanochat.guards import MIN_HISTORY, TOLD_TO_STOP, WINDOW, Guard, read_flags
-from nanochat.run import read_metrics
+from nanochat.run import read_launches, read_metrics
 from scripts import base_train
 
 CPU, YES = torch.device("cpu"), torch.tensor(True)
@@ -119,9 +119,11 @@ def test_three_bad_steps_roll_back_skip_their_batches_and_resume_the_same(home, 
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 11))
     events = [line for line in read_metrics(base_dir() / "runs" / "base" / "d2") if line.get("event") == "rollback"]
     assert events == [{"step": 4, "event": "rollback", "from_step": 8}]
+    assert [line["step"] for line in read_launches(base_dir() / "runs" / "base" / "d2")] == [0]
     interrupt("base", "d2", 8)
     assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
     assert str(curve("base", "d2")) == str(lines)
+    assert [line["step"] for line in read_launches(base_dir() / "runs" / "base" / "d2")] == [0, 8]
 
 
 def test_a_run_that_stays_bad_ends_with_1_and_says_what_it_saw(home, monkeypatch, capsys):
