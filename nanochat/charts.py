@@ -166,9 +166,11 @@ def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[
 
 
 def curve(series: Series, places: list[tuple[str, str]]) -> list[Html]:
+    kinds = series.kind.split()
     marks = [el("path", d="M" + "L".join(f"{x},{y}" for x, y in places), class_=series.kind)]
-    if "dots" in series.kind.split():
-        marks += [el("circle", el("title", f"{format_count(x)}: {y:.4g}"), cx=cx, cy=cy, r=3.2)
+    if "dots" in kinds:
+        colour = {"class_": " ".join(kind for kind in kinds if kind != "dots")} if len(kinds) > 1 else {}
+        marks += [el("circle", el("title", f"{format_count(x)}: {y:.4g}"), cx=cx, cy=cy, r=3.2, **colour)
                   for (x, y), (cx, cy) in zip(series.points, places)]
     return marks
 

@@ -1,7 +1,7 @@
 """Curves of one training run or several against each other, as one page that needs nothing else, and as a table.
 
-`load_run` reads what a run left in its folder, finished or not; `render` and `text_table` are pure. Drawn are the loss
-(raw and smoothed), validation, the learning rate of the matrices, the gradient norm and the speed; marked is what
+`load_runs` reads what runs left in their folders, finished or not; `render` and `text_table` are pure. Drawn are the
+loss (raw and smoothed), validation, the learning rate of the matrices, the gradient norm and the speed; marked is what
 happened: updates that were skipped, rollbacks, restarts. Settings in which the runs differ are listed, because a curve
 that differs has a reason.
 """
@@ -20,6 +20,7 @@ from nanochat.run import STAGES, read_launches, read_metrics, runs_dir
 MAX_RUNS = 8               # colours that can be told apart
 MAX_EVENTS = 30            # rows of that table, for each run
 CUT_OFF = 5                # times its median: where the axis of a gradient norm ends
+STEEP = 0.02               # of a run: its loss there is where the axis ends, or the fall of its first steps is all one sees
 WIDE, TALL = 740, 300      # of the first chart, where there is room for it
 
 
@@ -30,7 +31,7 @@ class Event(NamedTuple):
 
 
 class RunCurves(NamedTuple):
-    name: str              # stage/tag, or the folder's
+    name: str              # stage/tag, and more of its path where that would not tell them apart
     plan: dict             # of its settings
     settings: dict         # flat: whatever could explain a difference
     metrics: list[dict]
@@ -52,12 +53,20 @@ def find_folder(name: str) -> Path:
     return folder
 
 
-def load_run(name: str) -> RunCurves:
-    folder = find_folder(name)
+def load_runs(names: list[str]) -> list[RunCurves]:
+    folders = [find_folder(name).absolute() for name in names]
+    if len(set(folders)) < len(folders):
+        raise UserError(f"{' '.join(names)}: a run is named twice; once is enough")
+    most = max(len(folder.parts) for folder in folders)
+    depth = next(n for n in range(2, most + 1) if len({folder.parts[-n:] for folder in folders}) == len(folders))
+    return [load_run(folder, "/".join(folder.parts[-depth:])) for folder in folders]
+
+
+def load_run(folder: Path, name: str) -> RunCurves:
     config, metrics, launches = read_json(folder / "config.json"), read_metrics(folder), read_launches(folder)
     try:
         events = [*map(event_of_line, filter(is_event, metrics)), *map(event_of_launch, launches[1:])]
-        run = RunCurves(f"{folder.absolute().parent.name}/{folder.absolute().name}", config["settings"]["plan"],
+        run = RunCurves(name, config["settings"]["plan"],
                         flatten({**config["settings"], "commit": config["commit"], "device": config["device"],
                                  "world": config["world"]}),
                         metrics, sorted(events, key=lambda event: event.step),
@@ -66,7 +75,7 @@ def load_run(name: str) -> RunCurves:
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder} is not a run of these training scripts ({type(error).__name__}: {error})") from None
     if not has_losses:
-        raise UserError(f"{name!r} has made no step yet; wait for its first, or name another run")
+        raise UserError(f"{name} has made no step yet; wait for its first, or name another run")
     return run
 
 
@@ -83,8 +92,8 @@ def event_of_line(line: dict) -> Event:
 
 def event_of_launch(launch: dict) -> Event:
     commit = f" at {launch['commit'][:7]}" if launch["commit"] else ""
-    return Event("restart", launch["step"], f"resumed {launch['time'][:16].replace('T', ' ')} UTC{commit} on "
-                                            f"{launch['world']} rank(s)")
+    ranks = "one rank" if launch["world"] == 1 else f"{launch['world']} ranks"
+    return Event("restart", launch["step"], f"resumed {launch['time'][:16].replace('T', ' ')} UTC{commit} on {ranks}")
 
 
 def flatten(settings: dict, prefix: str = "") -> dict:
@@ -171,18 +180,25 @@ def render(runs: list[RunCurves], x: str) -> str:
     """The whole file. x is "steps" or "tokens"."""
     per_step = [tokens_per_step(run) if x == "tokens" else 1 for run in runs]
     title = f"{runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs against each other"
-    body = [el("header", el("p", el("b", "nanochat"), el("span", "training curves"), class_="brand"), el("h1", title)),
+    body = [el("header", el("p", el("b", "nanochat"), el("span", "training curves"), class_="brand"), el("h1", title),
+                        el("p", lead(runs[0]), class_="lead") if len(runs) == 1 else None),
             el("div", summary(runs), class_="failures"),
             section("Loss", *loss_figures(runs, per_step, x)),
-            section("Beside it", el("div", list(filter(None, (
+            section("Details", el("div", list(filter(None, (
+                against_first(runs, per_step, x),
                 validation(runs, per_step, x, "val_bpb", "Validation", "bits per byte of text it has not seen"),
                 validation(runs, per_step, x, "val_loss", "Validation", "nats per token of answers it has not seen"),
-                curves(runs, per_step, x, "reward", "Reward", "mean reward of sampled answers", including=(0, 1)),
+                curves(runs, per_step, x, "reward", "Reward", "means over the sampled answers of a step", including=(0, 1)),
                 norms(runs, per_step, x), rates(runs, per_step, x),
                 curves(runs, per_step, x, "tok_per_sec", "Speed", "tokens per second", including=(0,))))), class_="columns")),
             section("What happened", *happenings(runs)),
             section("What differs", *settings_table(runs))]
     return PAGE.format(title=escape(f"nanochat: {title}"), style=STYLE + MORE_STYLE, body=escape(body))
+
+
+def lead(run: RunCurves) -> str:
+    tokens = f" of {run.plan['total_batch_size']:,} tokens" if "total_batch_size" in run.plan else ""
+    return f"{format_steps(run)} steps{tokens} in {run.settings['dtype']} on {run.settings['device']}."
 
 
 def tokens_per_step(run: RunCurves) -> int:
@@ -202,20 +218,23 @@ def along(per_step: float, values: list[tuple[float, float]]) -> list[tuple[floa
     return [(step * per_step, y) for step, y in values]
 
 
+def below(top: float, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(x, min(y, top)) for x, y in values]
+
+
 def marks(runs: list[RunCurves], per_step: list[float]) -> list[Mark]:
     return [Mark(f"mark {event.kind} r{i}", event.step * per_step[i], f"{run.name}, step {event.step:,}: {event.text}")
             for i, run in enumerate(runs) for event in run.events]
 
 
 def loss_figures(runs: list[RunCurves], per_step: list[float], x: str) -> list[Html]:
-    series = [Series(f"faint r{i}", along(per_step[i], thin(points(run, "loss")))) for i, run in enumerate(runs)]
-    series += [Series(f"line r{i}", along(per_step[i], smooth_points(run, "loss"))) for i, run in enumerate(runs)]
+    smoothed = [smooth_points(run, "loss") for run in runs]
+    top = max(values[int(STEEP * len(values))][1] for values in smoothed)
+    series = [Series(f"faint r{i}", along(per_step[i], below(top, thin(points(run, "loss"))))) for i, run in enumerate(runs)]
+    series += [Series(f"line r{i}", along(per_step[i], below(top, values))) for i, values in enumerate(smoothed)]
     how = dict(x_label=x, y_label="loss, nats per token", marks=marks(runs, per_step))
-    found = [key(runs), el("div", line_chart(series, **how, width=WIDE, height=TALL), class_="wide"),
-             el("div", line_chart(series, **how), class_="narrow")]
-    if len(runs) > 1:
-        found.append(el("div", against_first(runs, per_step, x), class_="columns"))
-    return found
+    return [key(runs), el("div", line_chart(series, **how, width=WIDE, height=TALL), class_="wide"),
+            el("div", line_chart(series, **how), class_="narrow")]
 
 
 def key(runs: list[RunCurves]) -> Html:
@@ -225,7 +244,7 @@ def key(runs: list[RunCurves]) -> Html:
               [el("span", names[kind], class_=f"sign {kind}") for kind in kinds], class_="legend")
 
 
-def against_first(runs: list[RunCurves], per_step: list[float], x: str) -> Html:
+def against_first(runs: list[RunCurves], per_step: list[float], x: str) -> Html | None:
     """Smoothed losses minus the first run's, from a tenth of the way on, where curves no longer fall steeply."""
     first = along(per_step[0], smooth_points(runs[0], "loss"))
     series = []
@@ -235,8 +254,8 @@ def against_first(runs: list[RunCurves], per_step: list[float], x: str) -> Html:
                   if max(first[0][0], 0.1 * first[-1][0]) <= at <= first[-1][0]]
         series += [Series(f"line r{i}", shared)] if shared else []
     if not series:
-        return el("p", "No two of them share a part of the axis.", class_="fine")
-    chart = line_chart(series, x_label=x, y_label="difference of loss", including=(0,), rules=[(0, runs[0].name)])
+        return None
+    chart = line_chart(series, x_label=x, y_label="difference of loss", including=(0,), rules=[(0, "the first")])
     return figure("Against the first", f"Smoothed loss minus that of {runs[0].name}; below the line is better.", chart)
 
 
@@ -248,6 +267,9 @@ def interpolate(curve: list[tuple[float, float]], x: float) -> float:
 
 
 def validation(runs, per_step, x, name: str, title: str, what: str) -> Html | None:
+    """None for single evaluations, which the table says better."""
+    if all(len(points(run, name)) < 2 for run in runs):
+        return None
     series = [Series(f"dots r{i}", along(per_step[i], points(run, name))) for i, run in enumerate(runs) if points(run, name)]
     return figure(title, f"In {what}.", line_chart(series, x_label=x, y_label=what.split(" of ")[0])) if series else None
 
@@ -256,7 +278,7 @@ def curves(runs, per_step, x, name: str, title: str, what: str, **how) -> Html |
     series = [Series(kind.format(i), along(per_step[i], draw(run, name)))
               for kind, draw in (("faint r{}", lambda run, name: thin(points(run, name))), ("line r{}", smooth_points))
               for i, run in enumerate(runs) if points(run, name)]
-    return figure(title, f"The {what}.", line_chart(series, x_label=x, y_label=what, **how)) if series else None
+    return figure(title, f"In {what}.", line_chart(series, x_label=x, y_label=title.lower(), **how)) if series else None
 
 
 def norms(runs, per_step, x) -> Html:
@@ -264,7 +286,7 @@ def norms(runs, per_step, x) -> Html:
     found = [points(run, "grad_norm") for run in runs]
     top = CUT_OFF * statistics.median(y for values in found for _, y in values)
     is_cut = any(y > top for values in found for _, y in values)
-    low = [[(step, min(y, top)) for step, y in values] for values in found]
+    low = [below(top, values) for values in found]
     series = [Series(f"faint r{i}", along(per_step[i], thin(values))) for i, values in enumerate(low)]
     series += [Series(f"line r{i}", along(per_step[i], smooth(thin(values)))) for i, values in enumerate(low)]
     caption = "Of the mean gradient" + (f", cut off at {top:.3g}." if is_cut else ".")
@@ -288,7 +310,7 @@ def happenings(runs: list[RunCurves]) -> list[Html]:
     rows = [el("tr", el("th", el("span", run.name, class_=f"key r{i}"), scope="row"), el("td", f"{event.step:,}"),
                el("td", event.text, class_="said"))
             for i, run in enumerate(runs) for event in run.events[-MAX_EVENTS:]]
-    return [el("div", table("run", ["step", "what"], rows), class_="events")] if rows else []
+    return [el("div", table("run", ["step", el("span", "what", class_="said")], rows), class_="events")] if rows else []
 
 
 def settings_table(runs: list[RunCurves]) -> list[Html]:
@@ -307,17 +329,18 @@ MORE_STYLE = """
 .r0 { --c: var(--r0); } .r1 { --c: var(--r1); } .r2 { --c: var(--r2); } .r3 { --c: var(--r3); }
 .r4 { --c: var(--r4); } .r5 { --c: var(--r5); } .r6 { --c: var(--r6); } .r7 { --c: var(--r7); }
 header + .failures { margin-top: 2rem; overflow-x: auto; }
-th.key { white-space: nowrap; }
+header + .failures, .events { overflow-wrap: normal; }
+thead th, th.key, .events th, .events td:not(.said) { white-space: nowrap; }
 th.key small { display: block; margin-left: 1.025rem; color: var(--soft); font-size: .6875rem; }
 figcaption b { color: var(--ink); }
 .narrow { display: none; }
-.wide + .narrow + .columns { margin-top: 2.25rem; }
 .mark { stroke: var(--c); stroke-width: 1; opacity: .7; }
 .skipped { --c: var(--bad); } .rollback { --c: var(--bad); }
 .mark.skipped { opacity: .35; } .mark.rollback { stroke-width: 2; } .mark.restart { stroke-dasharray: 3 4; }
 .sign { color: var(--soft); } .sign::before { content: ""; display: inline-block; width: 0; height: .875rem;
   margin: 0 .5rem -.125rem .25rem; border-left: 1px solid var(--bad); }
 .sign.rollback::before { border-left-width: 2px; } .sign.restart::before { border-left: 1px dashed var(--soft); }
-.events { overflow-x: auto; } .events td { padding-left: 1rem; } .said { text-align: left; color: var(--soft); }
+.events { overflow-x: auto; } .events td { padding-left: 1rem; } .said { min-width: 12rem; text-align: left; color: var(--soft); }
+thead .said { display: block; margin-left: .5rem; }
 @media (max-width: 40rem) { .wide { display: none; } .narrow { display: block; } }
 """

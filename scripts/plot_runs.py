@@ -13,7 +13,7 @@ from pathlib import Path
 from nanochat.common import UserError, base_dir, command, print0
 from nanochat.files import atomic_write
 from nanochat.run import new_record, process_seconds
-from nanochat.run_plot import MAX_RUNS, load_run, render, text_table
+from nanochat.run_plot import MAX_RUNS, load_runs, render, text_table
 
 
 def build_parser():
@@ -28,9 +28,7 @@ def build_parser():
 def main(args):
     if len(args.runs) > MAX_RUNS:
         raise UserError(f"{len(args.runs)} runs: at most {MAX_RUNS} can be told apart in one chart")
-    if len(set(args.runs)) < len(args.runs):
-        raise UserError(f"{' '.join(args.runs)}: a run is named twice; once is enough")
-    runs = [load_run(name) for name in args.runs]
+    runs = load_runs(args.runs)
     page, out = render(runs, args.x), args.out or base_dir() / "report" / "runs.html"
     try:
         atomic_write(out, page)
