@@ -2,14 +2,14 @@
 
     python -m dev.kill_drill --kills 25 --ranks 2 --dtype bfloat16
     python -m dev.kill_drill --kills 12 --stage rl
-    python -m dev.kill_drill --kills 12 --way term|damage|disk|restart
+    python -m dev.kill_drill --kills 12 --way term|damage|disk
 
 The ways: kill -9, to all processes or to one rank; SIGTERM; kill -9 and then a byte flipped in, or an end cut off, the
 newest checkpoint; a disk that fills in a save and has room again later (a small tmpfs, so root alone can do it), at
-last one that stays full until the end; kill -9 to one rank under torchrun --max-restarts. Every other launch is the
-same command with --resume auto. Two in five moments aim at a save in progress, two at steps past the newest
-checkpoint, one anywhere; where it really happened is read from the disk afterwards. At the end the curve, the loader's
-state and the weights must be the undisturbed run's to the bit. On a CPU, with a tiny model in a temporary folder.
+last one that stays full until the end. Every launch is the same command with --resume auto. Two in five moments aim at
+a save in progress, two at steps past the newest checkpoint, one anywhere; where it really happened is read from the
+disk afterwards. At the end the curve, the loader's state and the weights must be the undisturbed run's to the bit. On a
+CPU, with a tiny model in a temporary folder.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 from nanochat.checkpoint import step_paths, step_problem
 from nanochat.files import read_json
-from nanochat.run import read_launches, read_metrics, runs_dir
+from nanochat.run import read_metrics, runs_dir
 from nanochat.tinyworld_chats import conversations
 from nanochat.tinyworld_prose import documents
 from nanochat.tokenizer import Tokenizer
@@ -68,11 +68,10 @@ class Disk(NamedTuple):
 # -----------------------------------------------------------------------------
 # Launching and looking
 
-def launch(target: Target, tag: str, *, max_restarts: int = 0) -> subprocess.Popen:
+def launch(target: Target, tag: str) -> subprocess.Popen:
     command = [sys.executable, "-m", MODULES[target.stage], *target.flags, "--model-tag", tag]
-    if target.ranks > 1 or max_restarts:
-        command[1:2] = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={target.ranks}",
-                        f"--max-restarts={max_restarts}", "-m"]
+    if target.ranks > 1:
+        command[1:2] = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={target.ranks}", "-m"]
     with open(target.stderr, "w") as err:
         return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True,
                                 stdout=subprocess.DEVNULL, stderr=err)
@@ -172,16 +171,15 @@ def strike_term(target: Target, aim: str, rng: random.Random) -> str:
 
 
 def strike_damage(target: Target, aim: str, rng: random.Random) -> str:
-    """Killed, then its newest checkpoint spoilt, when there is an older one. The next launch must name and skip it."""
+    """Killed when it has an older checkpoint too, then its newest one spoilt. The next launch must name and skip it."""
     before, spoilt = look(target.dir), [path for path in step_paths(target.dir) if step_problem(path, with_hashes=True)]
-    strike_kill(target, aim, rng)
-    if has_begun(before, look(target.dir)):
-        err = target.stderr.read_text()
-        assert all(f"skipping {path}: " in err for path in spoilt), err[-3000:]
-    valid = [path for path in step_paths(target.dir) if step_problem(path, with_hashes=True) is None]
-    if len(valid) < 2:
-        return "nothing to spoil"
-    path = rng.choice(sorted(valid[-1].iterdir()))
+    process = launch(target, target.dir.name)
+    wait_until(process, lambda: look(target.dir).newest >= max(before.newest, SAVE_EVERY) + SAVE_EVERY)
+    wait_for(aim, process, target.dir, before, rng)
+    kill(process, None)
+    err = target.stderr.read_text()
+    assert all(f"skipping {path}: " in err for path in spoilt), err[-3000:]
+    path = rng.choice(sorted(step_paths(target.dir)[-1].iterdir()))
     data = bytearray(path.read_bytes())
     place = rng.randrange(len(data))
     is_cut = rng.random() < 0.5
@@ -231,24 +229,6 @@ def wait_for_failed_save(process: subprocess.Popen, target: Target) -> int:
 
 
 STRIKES = {"kill": strike_kill, "term": strike_term, "damage": strike_damage, "disk": strike_disk}
-
-
-def restart_drill(target: Target, kills: int, rng: random.Random) -> Counter:
-    """One launch: torchrun starts the ranks again each time one of them is killed."""
-    landed = Counter()
-    before = look(target.dir)
-    process = launch(target, target.dir.name, max_restarts=kills)
-    for number in range(kills):
-        wait_for(AIMS[number % 4], process, target.dir, before, rng)
-        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(rng.choice(workers)), signal.SIGKILL)
-        now = look(target.dir)
-        landed[where(before, now)] += 1
-        before = now
-        wait_until(process, lambda: len(read_launches(target.dir)) > number + 1)
-    code = process.wait(timeout=600)
-    assert code == 0, target.stderr.read_text()[-3000:]
-    return landed
 
 
 # -----------------------------------------------------------------------------
@@ -316,14 +296,13 @@ def drill(*, kills: int, ranks: int = 1, dtype: str = "float32", seed: int = 0, 
                  str(SAVE_EVERY), "--keep-last", "3", "--eval-every", "5", "--resume", "auto"]
         target = Target(stage, flags, ranks, runs_dir(stage) / "struck", folder / "err.txt")
         finish(target, "straight")
-        landed = restart_drill(target, kills, rng) if way == "restart" else Counter()
-        for number in range(0 if way == "restart" else kills):
+        landed = Counter()
+        for number in range(kills):
             landed[STRIKES[way](target, AIMS[number % len(AIMS)], rng)] += 1
             assert not (target.dir / "result.json").exists(), f"the run ended with strike {number + 1}"
         if way == "disk":
             end_on_a_full_disk(target, rng)
-        if way != "restart":
-            finish(target, "struck")
+        finish(target, "struck")
         compare(runs_dir(stage) / "straight", target.dir)
     return dict(landed)
 
@@ -346,7 +325,7 @@ def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--stage", default="base", choices=list(MODULES))
-    parser.add_argument("--way", default="kill", choices=[*STRIKES, "restart"])
+    parser.add_argument("--way", default="kill", choices=list(STRIKES))
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
