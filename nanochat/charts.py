@@ -92,8 +92,15 @@ def format_percent(share: float) -> str:
 # Curves
 
 class Series(NamedTuple):
-    kind: str                            # its class in the style sheet: line, faint or dots
+    kind: str                            # its classes in the style sheet: line, faint or dots, and perhaps a colour's
     points: list[tuple[float, float]]
+
+
+class Mark(NamedTuple):
+    """Something that happened at x: a vertical line through the plot."""
+    kind: str                            # its classes in the style sheet
+    x: float
+    title: str
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -124,13 +131,14 @@ def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[tuple[float, str]] = (),
-               including: tuple[float, ...] = ()) -> Html:
+               including: tuple[float, ...] = (), marks: list[Mark] = (), width: int = WIDTH, height: int = HEIGHT) -> Html:
     """Curves on one pair of axes. `rules` are levels to compare with, (y, name); the y axis reaches to all of
     `including`, whatever the curves do."""
     xs, ys = zip(*(point for one in series for point in one.points))
     ys = [*ys, *(y for y, _ in rules), *including]
     x_end, y_ticks = max(xs), ticks(min(ys), max(ys))
-    plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    right, foot = width - RIGHT, height - BOTTOM
+    plot_width, plot_height = right - LEFT, foot - TOP
 
     def x_at(x):
         return LEFT + x / (x_end or 1) * plot_width
@@ -138,34 +146,37 @@ def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[
     def y_at(y):
         return TOP + (y_ticks[-1] - y) / (y_ticks[-1] - y_ticks[0]) * plot_height
 
-    marks = [el("text", y_label, x=0, y=11), el("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 2, text_anchor="end")]
+    def level(y, kind):
+        return el("line", x1=LEFT, x2=right, y1=f"{y_at(y):.1f}", y2=f"{y_at(y):.1f}", class_=kind)
+
+    drawn = [el("text", y_label, x=0, y=11), el("text", x_label, x=right, y=height - 2, text_anchor="end")]
     for y in y_ticks:
-        marks += [level(y_at(y), "grid"),
+        drawn += [level(y, "grid"),
                   el("text", format_count(y), x=LEFT - 6, y=f"{y_at(y) + 4:.1f}", text_anchor="end")]
-    marks += [el("text", format_count(x), x=f"{x_at(x):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle")
-              for x in ticks(0, x_end) if x <= x_end]
+    drawn += [el("text", format_count(x), x=f"{x_at(x):.1f}", y=foot + 16, text_anchor="middle")
+              for x in ticks(0, x_end, most=width // 72) if x <= x_end]
     for y, name in rules:
-        marks += [level(y_at(y), "rule"),
-                  el("text", name, x=WIDTH - RIGHT, y=f"{y_at(y) - 5:.1f}", text_anchor="end", class_="ink")]
+        drawn += [level(y, "rule"),
+                  el("text", name, x=right, y=f"{y_at(y) - 5:.1f}", text_anchor="end", class_="ink")]
+    drawn += [el("line", el("title", mark.title), x1=f"{x_at(mark.x):.1f}", x2=f"{x_at(mark.x):.1f}", y1=TOP, y2=foot,
+                 class_=mark.kind) for mark in marks if mark.x <= x_end]
     for one in series:
-        marks += curve(one, [(f"{x_at(x):.1f}", f"{y_at(y):.1f}") for x, y in one.points])
-    return svg(HEIGHT, marks, f"{y_label} over {x_label}")
-
-
-def level(y: float, kind: str) -> Html:
-    return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_=kind)
+        drawn += curve(one, [(f"{x_at(x):.1f}", f"{y_at(y):.1f}") for x, y in one.points])
+    return svg(height, drawn, f"{y_label} over {x_label}", width)
 
 
 def curve(series: Series, places: list[tuple[str, str]]) -> list[Html]:
+    kinds = series.kind.split()
     marks = [el("path", d="M" + "L".join(f"{x},{y}" for x, y in places), class_=series.kind)]
-    if series.kind == "dots":
-        marks += [el("circle", el("title", f"{format_count(x)}: {y:.4g}"), cx=cx, cy=cy, r=3.2)
+    if "dots" in kinds:
+        colour = {"class_": " ".join(kind for kind in kinds if kind != "dots")} if len(kinds) > 1 else {}
+        marks += [el("circle", el("title", f"{format_count(x)}: {y:.4g}"), cx=cx, cy=cy, r=3.2, **colour)
                   for (x, y), (cx, cy) in zip(series.points, places)]
     return marks
 
 
-def svg(height: float, marks: list, label: str) -> Html:
-    return el("svg", marks, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=label)
+def svg(height: float, marks: list, label: str, width: float = WIDTH) -> Html:
+    return el("svg", marks, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)
 
 
 # -----------------------------------------------------------------------------

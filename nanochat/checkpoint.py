@@ -91,12 +91,16 @@ def step_problem(step_dir: Path, *, with_hashes: bool = False) -> str | None:
     """Why this folder cannot be trusted, or None. Sizes always, contents on request."""
     try:
         manifest = read_json(step_dir / "manifest.json")
-        files = manifest["files"].items()
-    except (OSError, UserError, KeyError, TypeError, AttributeError):
+        version = manifest["format_version"]
+        files = [(name, size, sha256) for name, (size, sha256) in manifest["files"].items()]
+        is_whole = manifest["weights_sha256"] == manifest["files"]["model.safetensors"][1]
+    except (OSError, UserError, KeyError, TypeError, ValueError, AttributeError, IndexError):
         return "its manifest.json is missing or unreadable"
-    if manifest.get("format_version") != FORMAT_VERSION:
-        return f"format version {manifest.get('format_version')}, this code reads {FORMAT_VERSION}"
-    for name, (size, sha256) in files:
+    if version != FORMAT_VERSION:
+        return f"format version {version}, this code reads {FORMAT_VERSION}"
+    if not is_whole:
+        return "its manifest.json contradicts itself"
+    for name, size, sha256 in files:
         path = step_dir / name
         if not path.is_file() or path.stat().st_size != size:
             return f"{name} is missing or not {size:,} bytes"
@@ -195,16 +199,22 @@ def resume(run: Run, model: GPT, optimizer, *, is_asked: bool) -> tuple[Path | N
     """
     saved = newest_step(run.dir) if is_asked else None
     if saved is None:
-        run.cut_metrics(0)
         forget_rollbacks(run.dir)
-        return None, {"step": 0, "loader": None, "meter": None}
-    load_weights(model, saved)
-    load_optimizer(optimizer, saved)
-    state = read_json(saved / "state.json")
-    apply_rollbacks(run.dir, state)
-    run.cut_metrics(state["step"])
-    print0(f"resuming at step {state['step']}")
+        state = {"step": 0, "loader": None, "meter": None}
+    else:
+        state = load_step(model, optimizer, saved)
+        apply_rollbacks(run.dir, state)
+    run.begin(state["step"])
     return saved, state
+
+
+def load_step(model: GPT, optimizer, step_dir: Path) -> dict:
+    """Weights and moments. Returns its state.json."""
+    load_weights(model, step_dir)
+    load_optimizer(optimizer, step_dir)
+    state = read_json(step_dir / "state.json")
+    print0(f"resuming at step {state['step']}")
+    return state
 
 
 # A rollback is on disk before training goes on: a launch that ends before its next save must not come back to the bad

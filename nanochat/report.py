@@ -100,10 +100,7 @@ def find_tag(tag: str | None) -> str:
 
 def read_stage(folder: Path) -> Stage:
     record = read_json(folder / "result.json")
-    try:
-        metrics = read_metrics(folder)
-    except ValueError as error:
-        raise UserError(f"{folder / 'metrics.jsonl'} is not JSON lines ({error}); remove the broken line") from None
+    metrics = read_metrics(folder)
     evals = {name: read_json(path) for name in EVALS if (path := folder / f"{name}.json").exists()}
     return Stage(record, read_json(folder / "config.json"), metrics,
                  {name: found for name, found in evals.items() if found["weights_sha256"] == record["weights_sha256"]})

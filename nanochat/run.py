@@ -2,7 +2,8 @@
 
     $NANOCHAT_BASE_DIR/runs/<stage>/<tag>/
         config.json     argv, resolved settings, model, commit, versions, device: written once, at the start
-        metrics.jsonl   one line per logged step or event, appended
+        metrics.jsonl   one line per logged step or event, appended; cut back when a run is resumed
+        launches.jsonl  one line per start of a process, with the step it began at; never cut
         result.json     the record; present = finished
         rollbacks.json  batches that were rolled back and are skipped, a list per rollback
         step_00000123/  checkpoints, see checkpoint.py
@@ -15,16 +16,20 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
 
-from nanochat.common import UserError, barrier, base_dir, get_dist_info
+from nanochat.common import RunFailed, UserError, barrier, base_dir, get_dist_info
 from nanochat.files import atomic_write, read_json, write_json
+from nanochat.wandb_sink import WandbSink
 
 FORMAT_VERSION = 1
 STAGES = ("base", "mid", "sft", "rl")
+LAUNCH_KEYS = ("argv", "world", "device", "commit", "is_dirty", "versions")
 RECORD_KEYS = ("status", "final_step", "final_loss", "val_bpb", "weights_sha256", "tokens", "total_sec", "tok_per_sec",
                "peak_rss_bytes", "device", "dtype", "seed", "checkpoint")
 
@@ -43,6 +48,8 @@ def add_run_flags(parser):
     group.add_argument("--overwrite", action="store_true", help="delete what this tag holds and start again")
     group.add_argument("--save-every", type=int, help="steps between checkpoints (default: only at the end)")
     group.add_argument("--keep-last", type=at_least_one, help="newest checkpoints to keep (default: all)")
+    group.add_argument("--wandb", metavar="NAME", type=not_empty, help="send the metrics to Weights & Biases too, as a "
+                       "run of this name (needs the package; WANDB_MODE=offline needs no account)")
     group.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     group.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast)")
 
@@ -53,6 +60,12 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r}: a name")
+    return text
+
+
 class Run:
     """One training run of a stage and tag. Rank 0 writes; every rank may read."""
 
@@ -61,11 +74,16 @@ class Run:
             raise UserError(f"--model-tag {tag!r}: a plain folder name, such as d4")
         self.stage, self.tag = stage, tag
         self.dir = runs_dir(stage) / tag
+        self.launch = {}               # what launches.jsonl says of this process
+        self.sink: WandbSink | None = None
+        self.pending = b""             # lines of metrics that a full disk has not taken yet
+        self.lock = threading.Lock()   # of the above: a save writes them too, in its thread
 
-    def open(self, config: dict, *, resume: str | None, overwrite: bool) -> dict | None:
+    def open(self, config: dict, *, resume: str | None, overwrite: bool, wandb: str | None = None) -> dict | None:
         """Claim the folder. Returns the record when the run is already finished, else None.
 
-        config["settings"] must repeat those of the run that is resumed: they decide every update.
+        config["settings"] must repeat those of the run that is resumed: they decide every update. `wandb` is the name
+        of the run there; without an account or the package nothing is touched.
         """
         if resume and overwrite:
             raise UserError("--resume and --overwrite contradict each other; give one")
@@ -78,9 +96,14 @@ class Run:
             self._require_same_settings(config["settings"])
             if (self.dir / "result.json").exists():
                 return read_json(self.dir / "result.json")
-        elif get_dist_info().rank == 0:
-            shutil.rmtree(self.dir, ignore_errors=True)
-            write_json(self.dir / "config.json", config)
+        if get_dist_info().rank == 0:
+            if wandb:
+                history = read_metrics(self.dir) if exists and resume else None
+                self.sink = WandbSink(wandb, self.dir, stage=self.stage, config=config, history=history)
+            if not (exists and resume):
+                shutil.rmtree(self.dir, ignore_errors=True)
+                write_json(self.dir / "config.json", config)
+        self.launch = {key: config.get(key) for key in LAUNCH_KEYS}
         barrier()
         return None
 
@@ -92,38 +115,84 @@ class Run:
                 raise UserError(f"{self.stage} model {self.tag!r} was started with {key} = {saved.get(key)!r}, now it "
                                 f"is {settings.get(key)!r}; use the old value, another --model-tag, or --overwrite")
 
-    def log(self, metrics: dict):
+    def begin(self, step: int):
+        """After open, when it is known which checkpoint this launch goes on from."""
+        self.cut_metrics(step)
         if get_dist_info().rank == 0:
-            with open(self.dir / "metrics.jsonl", "a") as f:
-                f.write(json.dumps(metrics) + "\n")
+            line = {"step": step, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **self.launch}
+            with open(self.dir / "launches.jsonl", "a") as f:
+                f.write(json.dumps(line) + "\n")
+
+    def log(self, metrics: dict):
+        """Append a line. On a full disk it waits here for the next one, and training goes on."""
+        if get_dist_info().rank == 0:
+            try:
+                self._append(json.dumps(metrics).encode() + b"\n")
+            except OSError:
+                pass  # the next save needs these lines on disk, and names the problem
+            if self.sink:
+                self.sink.log(metrics)
+
+    def _append(self, line: bytes):
+        with self.lock, open(self.dir / "metrics.jsonl", "ab", buffering=0) as f:
+            self.pending += line
+            while self.pending:
+                self.pending = self.pending[f.write(self.pending):]  # a disk that fills takes half of a line
+
+    def sync_metrics(self):
+        """By rank 0, before a checkpoint is committed: all lines before it are on disk, or OSError."""
+        self._append(b"")
+        with open(self.dir / "metrics.jsonl", "rb+") as f:
+            os.fsync(f.fileno())
 
     def cut_metrics(self, step: int):
         """Forget what the resumed run writes again: steps after `step`, and evaluations made at it."""
         path = self.dir / "metrics.jsonl"
-        if get_dist_info().rank == 0 and path.exists():
-            lines = path.read_text().splitlines(keepends=True)
-            atomic_write(path, "".join(line for line in lines if _is_before(line, step)))
+        if get_dist_info().rank == 0:
+            if self.sink:
+                self.sink.remember()
+            text = (path.read_bytes() if path.exists() else b"") + self.pending
+            atomic_write(path, b"".join(line for line in text.splitlines(keepends=True) if _is_before(line, step)))
+            self.pending = b""
 
     def finish(self, script: str, **values) -> dict:
         """Write result.json, after which the stage counts as finished, and return the record."""
         record = new_record(script, self.stage, self.tag, status="finished", **values)
         if get_dist_info().rank == 0:
-            write_json(self.dir / "result.json", record)
+            try:
+                self.sync_metrics()
+                write_json(self.dir / "result.json", record)
+            except OSError as error:
+                raise RunFailed(f"the run's end could not be written ({error}); make room and give the same command "
+                                "with --resume auto") from None
+            if self.sink:
+                self.sink.finish()
         barrier()
         return record
 
 
 def read_metrics(run_dir: Path) -> list[dict]:
+    """All whole lines: a kill, or a run that is being written, leaves half of one at the end."""
     path = run_dir / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    try:
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON lines ({error}); remove the broken line") from None
+
+
+def read_launches(run_dir: Path) -> list[dict]:
+    """One {step, time, argv, world, device, commit, ...} for each start; more than one: it was resumed."""
+    path = run_dir / "launches.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _is_before(line: str, step: int) -> bool:
+def _is_before(line: bytes, step: int) -> bool:
     """Whether a metrics line was written before the checkpoint of `step`, or tells of a rollback to it. A line torn by
     a kill was not."""
     try:
         metrics = json.loads(line)
-    except json.JSONDecodeError:
+    except ValueError:
         return False
     return metrics["step"] < step or (metrics["step"] == step
                                       and ("loss" in metrics or metrics.get("event") == "rollback"))

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch.distributed as dist
 from safetensors import SafetensorError
 
-from nanochat.checkpoint import (commit_step, remove_step, resume, step_paths, step_problem, weights_sha256,
-                                 write_step)
+from nanochat.checkpoint import (commit_step, load_step, newest_step, remove_step, step_paths, step_problem,
+                                 weights_sha256, write_step)
 from nanochat.common import SAVE_THREAD, RunFailed, get_dist_info, print0
 from nanochat.run import Run
 
@@ -65,11 +65,12 @@ class Saver:
     def roll_back(self) -> dict:
         """Weights, moments and metrics of the newest step again. Returns its state."""
         self.wait()
-        saved, state = resume(self.run, self.model, self.optimizer, is_asked=True)
-        if saved is None:
+        self.saved = newest_step(self.run.dir)
+        if self.saved is None:
             raise RunFailed("bad steps in a row, and no checkpoint to go back to; start again with --save-every, "
                             "or with lower rates")
-        self.saved = saved
+        state = load_step(self.model, self.optimizer, self.saved)
+        self.run.cut_metrics(state["step"])
         return state
 
     def finish(self) -> Path | None:
@@ -108,7 +109,7 @@ class Saver:
         self.problem = self._agree(lambda: write_step(temp, moments, weights, state, run=self.run,
                                                       tokenizer=self.tokenizer))
         if self.problem is None:
-            self.problem = self._agree(lambda: commit_step(temp, final) if self.rank == 0 else None)
+            self.problem = self._agree(lambda: self._commit(temp, final) if self.rank == 0 else None)
         if self.problem is None:
             self.saved = final
         if self.rank == 0 and self.problem:
@@ -116,6 +117,10 @@ class Saver:
             print0(f"could not save step {step}: {self.problem}; training goes on")
         elif self.rank == 0 and self.keep_last:
             keep_newest(self.run.dir, self.keep_last)
+
+    def _commit(self, temp: Path, final: Path):
+        self.run.sync_metrics()  # a run that goes on from this step cannot write its curve so far again
+        commit_step(temp, final)
 
     def _agree(self, work) -> str | None:
         """Do this rank's work. Returns, on every rank, the first problem that any rank had with its disk."""
@@ -129,13 +134,6 @@ class Saver:
         problems = [None] * dist.get_world_size()
         dist.all_gather_object(problems, problem, group=self.group)
         return next((problem for problem in problems if problem), None)
-
-
-def save_step(run: Run, step: int, *, model, optimizer, tokenizer, state: dict) -> Path:
-    """One step, start to end, outside of training."""
-    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer)
-    saver.save(step, state)
-    return saver.finish()
 
 
 def _launch_id() -> str:

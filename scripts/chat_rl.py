@@ -188,7 +188,7 @@ def main(args):
                 "updates_per_batch": None if clip is None else args.updates_per_batch,
                 "reward": tasks[0].fingerprint if args.reward is not None else None}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
-                        resume=args.resume, overwrite=args.overwrite)
+                        resume=args.resume, overwrite=args.overwrite, wandb=args.wandb)
     if finished:
         print0(f"{run.stage} model {run.tag!r} is finished")
         return finished

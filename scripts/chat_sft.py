@@ -100,7 +100,7 @@ def main(args):
                 "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
                 "warmdown_ratio": args.warmdown_ratio}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
-                        resume=args.resume, overwrite=args.overwrite)
+                        resume=args.resume, overwrite=args.overwrite, wandb=args.wandb)
     if finished:
         print0(f"{run.stage} model {run.tag!r} is finished")
         return finished

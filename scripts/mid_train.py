@@ -106,7 +106,7 @@ def main(args):
                 "text_ratio": args.text_ratio, "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
                 "warmdown_ratio": args.warmdown_ratio, "final_lr_frac": args.final_lr_frac}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
-                        resume=args.resume, overwrite=args.overwrite)
+                        resume=args.resume, overwrite=args.overwrite, wandb=args.wandb)
     if finished:
         print0(f"{run.stage} model {run.tag!r} is finished")
         return finished

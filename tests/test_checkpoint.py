@@ -12,7 +12,7 @@ from nanochat.common import UserError
 from nanochat.files import write_json
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import Run, read_metrics
-from nanochat.saver import save_step
+from nanochat.saver import Saver
 from nanochat.tokenizer import Tokenizer
 from nanochat.train_loop import build_optimizer
 
@@ -34,6 +34,12 @@ def small_model(tokenizer, **changes):
 def small_optimizer(model):
     return build_optimizer(model, embedding_lr=0.1, unembedding_lr=0.1, matrix_lr=0.1, weight_decay=0.0,
                            muon_dtype=torch.float32)
+
+
+def save_step(run, step, *, model, optimizer, tokenizer, state):
+    saver = Saver(run, model=model, optimizer=optimizer, tokenizer=tokenizer)
+    saver.save(step, state)
+    saver.finish()
 
 
 def saved_run(tokenizer, stage="sft", tag="d2", steps=(5, 10), **changes):

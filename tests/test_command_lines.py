@@ -4,7 +4,7 @@ import json
 import random
 
 from scripts import (base_eval, base_train, chat_cli, chat_eval, chat_rl, chat_sft, chat_web, contamination, core_eval,
-                     mid_train, report, tok_eval, tok_shards, tok_train)
+                     mid_train, plot_runs, report, tok_eval, tok_shards, tok_train)
 
 NUMBERS = ["-1", "0", "1", "2", "3", "64", "512", "1e3", "x", "", "99999999999999999999", "-7"]
 FRACTIONS = ["0", "0.5", "1", "-0.1", "2", "nan", "inf", "x"]
@@ -22,6 +22,10 @@ def pool(name: str, files: list[str]) -> list[str]:
         return TASKS
     if name == "reward":
         return ["", "/nope", "dev/reward_example.py", files[-1]]
+    if name == "runs":
+        return ["base/d2", "base/d2", "base/nope", "sft/d2", *files]
+    if name == "x":
+        return ["steps", "tokens", "hours"]
     if name in ("num_iterations", "depth"):
         return ["-1", "0", "1", "2", "x"]
     if name == "max_seq_len":
@@ -44,7 +48,7 @@ SHORT = {base_train: "--depth 2 --num-iterations 1 --max-seq-len 64 --total-batc
          chat_rl: "--num-iterations 1 --prompts-per-step 2 --num-samples 2 --max-new-tokens 4 --eval-items 2",
          chat_eval: "--max-items 2 --skills letters", base_eval: "--eval-tokens 200", chat_cli: "-p hello --max-tokens 4"}
 SCRIPTS = [base_train, base_train, mid_train, chat_sft, chat_rl, chat_eval, base_eval, chat_cli, chat_web, tok_train, tok_eval,
-           tok_shards, report]
+           tok_shards, report, plot_runs]
 EVALUATIONS = {chat_eval: "--max-items 2 --source base --tasks arc_easy", core_eval: "--max-per-task 1 --tasks copa",
                contamination: ""}
 
@@ -52,9 +56,10 @@ EVALUATIONS = {chat_eval: "--max-items 2 --source base --tasks arc_easy", core_e
 def random_flags(rng: random.Random, parser, files: list[str]) -> list[str]:
     words = []
     for action in parser._actions:
-        if action.dest == "help" or rng.random() > 0.25:
+        if action.dest == "help" or rng.random() > (0.25 if action.option_strings else 0.9):
             continue
-        words.append(rng.choice(action.option_strings))
+        if action.option_strings:
+            words.append(rng.choice(action.option_strings))
         if action.nargs != 0:
             words.append(rng.choice(pool(action.dest, files)))
     return words

@@ -13,7 +13,7 @@ from test_stages import BASE, CHAT, REPOSITORY, chat_flags, curve, interrupt, te
 from nanochat.common import RunFailed, base_dir
 from nanochat.guards import MIN_HISTORY, TOLD_TO_STOP, WINDOW, Guard, read_flags
 from nanochat.files import read_json
-from nanochat.run import read_metrics
+from nanochat.run import read_launches, read_metrics
 from scripts import base_train, chat_sft
 
 CPU, YES = torch.device("cpu"), torch.tensor(True)
@@ -120,12 +120,14 @@ def test_three_bad_steps_roll_back_skip_their_batches_and_resume_the_same(home, 
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 11))
     events = [line for line in read_metrics(base_dir() / "runs" / "base" / "d2") if line.get("event") == "rollback"]
     assert events == [{"step": 4, "event": "rollback", "from_step": 8}]
+    assert [line["step"] for line in read_launches(base_dir() / "runs" / "base" / "d2")] == [0]
     for step in (8, 4):  # after the rollback and before it: here nothing is bad any more, and the batches stay out
         interrupt("base", "d2", step)
         assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
         assert str(curve("base", "d2")) == str(lines)
         state = read_json(base_dir() / "runs" / "base" / "d2" / "step_00000010" / "state.json")
         assert state["loader"]["skipped"] == [4, 5, 6, 7] and state["guards"]["num_rollbacks"] == 1
+    assert [line["step"] for line in read_launches(base_dir() / "runs" / "base" / "d2")] == [0, 8, 4]
 
 
 @pytest.mark.slow  # five trainings

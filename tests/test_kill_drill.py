@@ -25,3 +25,29 @@ def test_two_kills_cannot_be_told_from_none():
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_six_kills_on_one_and_on_two_ranks_cannot_be_told_from_none(ranks):
     assert sum(drill(kills=6, ranks=ranks, dtype="float32", seed=2).values()) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_kills_of_later_stages_cannot_be_told_from_none(stage):
+    landed = drill(kills=3, stage=stage, seed=2)
+    assert landed.get(IN_SAVE, 0) + landed.get(PAST, 0) == 3
+
+
+@pytest.mark.slow
+def test_a_run_told_to_stop_saves_and_cannot_be_told_from_one_that_was_not():
+    landed = drill(kills=2, way="term", seed=2)
+    assert sum(landed.values()) == 2 and "before it listened" not in landed
+
+
+@pytest.mark.slow
+def test_spoilt_checkpoints_are_named_and_cost_nothing():
+    assert sum(drill(kills=4, way="damage", seed=2).values()) == 4
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_in_saves_costs_nothing():
+    try:
+        assert sum(drill(kills=2, way="disk", seed=2).values()) == 2
+    except PermissionError as error:
+        pytest.skip(str(error))

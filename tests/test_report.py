@@ -289,7 +289,7 @@ def test_without_a_model_it_says_what_to_run(capsys):
 
 
 def test_broken_metrics_are_the_persons_to_mend(capsys):
-    (add_stage("base") / "metrics.jsonl").write_text('{"step": 1, "lo')
+    (add_stage("base") / "metrics.jsonl").write_text('{"step": 1, "lo\n')
     with pytest.raises(SystemExit) as stop:
         run_script()
     assert stop.value.code == 2 and "metrics.jsonl is not JSON lines" in capsys.readouterr().err

@@ -60,8 +60,8 @@ def task_flags():
 
 
 def curve(stage, tag):
-    keys = ("step", "loss", "val_bpb", "val_loss", "reward", "accuracy", "samples")
-    return [{key: line[key] for key in keys if key in line} for line in read_metrics(base_dir() / "runs" / stage / tag)]
+    return [{key: value for key, value in line.items() if key not in ("tok_per_sec", "dt_sec")}
+            for line in read_metrics(base_dir() / "runs" / stage / tag)]
 
 
 def interrupt(stage, tag, step):

@@ -4,13 +4,13 @@ import json
 import pytest
 import torch
 from rigged_engine import Rigged
+from test_checkpoint import save_step
 
 from nanochat.checkpoint import model_json
 from nanochat.conversation import visible_text
 from nanochat.engine import Completion
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.run import Run
-from nanochat.saver import save_step
 from nanochat.task import Example, Task
 from nanochat.task_eval import (choose_items, count_failures, evaluate_task, in_turn, manner_of, question_text,
                                 safe_grade, wilson_interval)
