@@ -51,7 +51,7 @@ def web_like_documents(data: str, seed: int, shrink: int = 1) -> list[str]:
 # Waste
 
 class Concatenation(RowPacker):
-    """Documents end to end, cut wherever a row is full."""
+    """Documents end to end, cut wherever a row is full (and without tails as short as ours, 0.1%)."""
 
     def next_row(self):
         row, space = [], self.row_tokens
@@ -65,43 +65,35 @@ class Concatenation(RowPacker):
         return row
 
 
-class Cropping(RowPacker):
-    """As upstream does it: every row opens with a document, and what does not fit of the last one is thrown away. Only
-    documents longer than a row are cut for a later one here, else they would lose most of their tokens."""
+class NoTails(RowPacker):
+    """Ours until 2026-11-26: nothing is thrown away, so nearly every row cuts the oldest document for its last tokens."""
 
-    def _piece(self, doc, start, space):
-        left = int(self.lengths[doc]) - start
-        piece = super()._piece(doc, start, space)
-        if space < left <= self.row_tokens:
-            self.remainders.pop()
-        return piece
+    def __init__(self, *args, **how):
+        super().__init__(*args, **how)
+        self.can_cut, self.max_tail = False, 0  # chosen as if documents stayed whole, and then cut all the same
 
-
-PACKERS = {"ours": RowPacker, "concatenation": Concatenation, "cropping": Cropping}
+    def _next_document(self, space, is_first):
+        doc = super()._next_document(space, is_first)
+        return self.waiting[0] if doc is None else doc
 
 
-def one_epoch(packer: RowPacker) -> list[list[tuple[int, int, int]]]:
-    """The full rows of an epoch."""
-    rows = []
-    while packer.epoch == 0:
-        rows.append(packer.next_row())
-    return rows[:-1]
+PACKERS = {"ours": RowPacker, "no tails": NoTails, "concatenation": Concatenation}
 
 
 def show_waste(lengths: np.ndarray, seed: int):
     print(f"{len(lengths):,} documents of {lengths.mean():,.0f} tokens (median {np.median(lengths):,.0f}), "
           f"rows of {SEQUENCE_LEN + 1:,}")
     for name, build in PACKERS.items():
-        packer = build(lengths, SEQUENCE_LEN + 1, seed=seed, can_cut=True)
-        rows = one_epoch(packer)
+        packer, rows = build(lengths, SEQUENCE_LEN + 1, seed=seed, can_cut=True), []
+        while packer.epoch == 0:
+            rows.append(packer.next_row())
+        used = sum(stop - start for row in rows for _, start, stop in row)
         waiting = sum(lengths[doc] - offset for doc, offset in packer.state()["buffer"])
         read = lengths.sum() + lengths[packer.order[:packer.next_doc]].sum()  # the last row looked into the next epoch
-        used = sum(stop - start for row in rows for _, start, stop in row)
-        used += SEQUENCE_LEN + 1  # the row that was left out
-        with_context = sum(stop for row in rows for _, start, stop in row if start == 0)
-        print(f"{name:>14}: waste {100 * (read - waiting - used) / lengths.sum():6.2f}% | rows that open with a remainder "
+        from_start = sum(stop - start for row in rows for _, start, stop in row if start == 0)
+        print(f"{name:>14}: waste {100 * (read - waiting - used) / lengths.sum():5.2f}% | rows that open with a remainder "
               f"{100 * np.mean([row[0][1] > 0 for row in rows]):5.1f}% | tokens that see their document's beginning "
-              f"{100 * with_context / used:5.1f}% | pieces per document {sum(map(len, rows)) / len(lengths):.2f}")
+              f"{100 * from_start / used:5.1f}% | pieces per document {sum(map(len, rows)) / len(lengths):.2f}")
 
 
 # -----------------------------------------------------------------------------
@@ -190,9 +182,9 @@ def build_parser():
     parser.add_argument("--repeats", type=int, default=5, help="speed: measurements (default 5)")
     bpb = parser.add_argument_group("bpb")
     bpb.add_argument("--depth", type=int, default=2)
-    bpb.add_argument("--max-seq-len", type=int, default=512, help="documents shrink as rows do (default 512)")
-    bpb.add_argument("--num-iterations", type=int, default=300)
-    bpb.add_argument("--total-batch-size", type=int, default=8192)
+    bpb.add_argument("--max-seq-len", type=int, default=256, help="documents shrink as rows do (default 256)")
+    bpb.add_argument("--num-iterations", type=int, default=150)
+    bpb.add_argument("--total-batch-size", type=int, default=4096)
     bpb.add_argument("--seeds", type=int, default=2)
     return parser
 

@@ -1,4 +1,5 @@
-"""Truth: every token of every document exactly once per epoch, whatever the ranks, passes and interruptions."""
+"""Truth: every token of every document at most once per epoch, all but short tails, whatever the ranks, passes and
+interruptions."""
 
 from collections import Counter
 from itertools import islice
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from nanochat.common import UserError
-from nanochat.dataloader import MemoryDocuments, RowPacker, build_loader, shuffled_order
+from nanochat.dataloader import TAIL_SHARE, MemoryDocuments, RowPacker, build_loader, shuffled_order
 
 T = 16
 
@@ -44,32 +45,49 @@ def test_what_was_read_is_either_used_once_or_still_waiting(documents, num_rows)
                               for i in range(documents.lengths[doc]) if packer.epoch + reads[doc]})
 
 
-def random_packer(rng, can_cut):
-    """Over documents of a random spread, some much longer than a row when they may be cut."""
-    row_tokens = int(rng.integers(2, 80))
-    longest = int(rng.integers(1, 4 * row_tokens)) if can_cut else row_tokens
-    lengths = rng.integers(1, longest + 1, size=rng.integers(1, 400))
-    return RowPacker(lengths, row_tokens, seed=int(rng.integers(1000)), can_cut=can_cut)
-
-
 @pytest.mark.parametrize("can_cut", [True, False])
-def test_pieces_never_overlap_and_together_with_what_waits_they_are_everything(can_cut):
-    """Within one epoch, on random documents and row lengths. Waste, tokens in no row and not waiting either, is 0."""
+def test_pieces_never_overlap_and_together_with_what_waits_and_the_waste_they_are_everything(can_cut):
+    """One epoch of random documents, some much longer than a row where they may be cut. Waste are ends of documents."""
     for trial in range(60):
-        packer = random_packer(np.random.default_rng(trial), can_cut)
-        used = [np.zeros(n, dtype=int) for n in packer.lengths]
-        while packer.epoch == 0 and packer.next_doc < len(packer.lengths):
-            row = packer.next_row()
-            assert row and sum(stop - start for _, start, stop in row) <= packer.row_tokens
-            assert all(start == 0 for _, start, _ in row[1:]), "only a row's beginning may be a remainder"
-            for doc, start, stop in row:
-                assert start < stop
-                used[doc][start:stop] += 1
-        read = shuffled_order(len(packer.lengths), packer.seed, 0).tolist() + shuffled_order(
-            len(packer.lengths), packer.seed, 1)[:packer.next_doc if packer.epoch else 0].tolist()
-        for doc, offset in packer.state()["buffer"]:
-            used[doc][offset:] += 1
-        assert all((marks == read.count(doc)).all() for doc, marks in enumerate(used))
+        rng = np.random.default_rng(trial)
+        row_tokens = int(rng.integers(2, 300))
+        lengths = rng.integers(1, (int(rng.integers(1, 4 * row_tokens)) if can_cut else row_tokens) + 1,
+                               size=rng.integers(1, 400))
+        packer, rows = RowPacker(lengths, row_tokens, seed=trial, can_cut=can_cut), []
+        while packer.epoch == 0 and packer.next_doc < len(lengths):
+            rows.append(packer.next_row())
+            size = sum(stop - start for _, start, stop in rows[-1])
+            assert 0 < size <= row_tokens and (size == row_tokens or not can_cut)
+            assert all(start == 0 for _, start, _ in rows[-1][1:]), "only a row's beginning may be a remainder"
+        read = Counter(shuffled_order(len(lengths), trial, 0).tolist())
+        read += Counter(shuffled_order(len(lengths), trial, 1)[:packer.next_doc if packer.epoch else 0].tolist())
+        seen = {doc: np.zeros(n, dtype=int) for doc, n in enumerate(lengths)}
+        for doc, start, stop in [piece for row in rows for piece in row] + [
+                (doc, offset, lengths[doc]) for doc, offset in packer.state()["buffer"]]:
+            assert start < stop
+            seen[doc][start:stop] += 1
+        waste = 0
+        for doc, marks in seen.items():
+            tail = read[doc] * lengths[doc] - marks.sum()
+            waste += tail
+            assert marks[0] == read[doc] and (np.diff(marks) <= 0).all() and tail <= read[doc] * (row_tokens // TAIL_SHARE)
+        assert waste <= len(rows) * (row_tokens // TAIL_SHARE) if can_cut else waste == 0
+
+
+def test_on_web_like_documents_little_is_wasted_and_most_tokens_see_their_documents_beginning():
+    """Issue 4's gate: lognormal, median 2,700 characters, sigma 1.05, here at 4 characters to a token. Waste 10% at
+    most; in a plain concatenation 49% of the tokens see their document's beginning."""
+    characters = np.random.default_rng(0).lognormal(np.log(2700), 1.05, size=5000)
+    lengths = np.ceil(characters / 4).astype(np.int64)
+    packer, rows = RowPacker(lengths, 2049, seed=0, can_cut=True), []
+    while packer.epoch == 0:
+        rows.append(packer.next_row())
+    pieces = [piece for row in rows for piece in row]
+    used = sum(stop - start for _, start, stop in pieces)
+    waiting = sum(lengths[doc] - offset for doc, offset in packer.state()["buffer"])
+    read = lengths.sum() + lengths[shuffled_order(5000, 0, 1)[:packer.next_doc]].sum()
+    assert 0 <= read - used - waiting <= 0.02 * read
+    assert sum(stop - start for _, start, stop in pieces if start == 0) > 0.65 * used
 
 
 def test_the_order_is_the_same_for_any_ranks_and_passes_on_random_documents():
