@@ -119,7 +119,7 @@ def moments_per_rank(depth: int, world: int) -> tuple[float, float]:
 def main(args):
     for depth, world in ((4, 2), (12, 8), (20, 8)):
         sharded, whole = moments_per_rank(depth, world)
-        print(f"depth {depth}, {world} ranks: at most {sharded:.4f} of the moments on one, with whole tables {whole:.4f}")
+        print(f"depth {depth}, {world} ranks: largest share of moments {sharded:.4f}, with whole tables {whole:.4f}")
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(Path(folder))
         for dtype in args.dtypes.split(","):
