@@ -8,7 +8,11 @@ is reported. Then a run goes on from 1 rank to 2 and from 2 to 4. On a CPU, in a
 """
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -16,17 +20,35 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load_file
 
-from dev.kill_drill import finish, prepare
 from nanochat.files import read_json
 from nanochat.gpt import GPT
 from nanochat.optim import ParamGroup, assign_owners, assign_shards
 from nanochat.run import read_metrics, runs_dir
 from nanochat.scaling import model_config
+from nanochat.tinyworld_prose import documents
+from nanochat.tokenizer import Tokenizer
 
+ROOT = Path(__file__).resolve().parents[1]
 WORLDS = (1, 2, 4)
 GROUPS = {"wte": "embedding", "value_embeds": "value embeddings", "blocks": "matrices", "lm_head": "head"}
 FLAGS = ("--depth 2 --max-seq-len 64 --total-batch-size 1024 --device-batch-size 2 --eval-tokens 512 --warmup-steps 1 "
          "--matrix-lr 0.3 --embedding-lr 3 --unembedding-lr 0.3 --resume auto").split()
+
+
+def prepare(folder: Path) -> Path:
+    """A tokenizer, and a text to train on."""
+    texts = list(documents("train", 150))
+    (folder / "tokenizer").mkdir()
+    Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
+    (folder / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return folder / "text.jsonl"
+
+
+def launch(flags: list[str], world: int):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={world}"] if world > 1 else []
+    done = subprocess.run([sys.executable, *torchrun, "-m", "scripts.base_train", *flags], cwd=ROOT, text=True,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 class Trained(NamedTuple):
@@ -39,7 +61,7 @@ class Trained(NamedTuple):
 def train(data: Path, tag: str, world: int, *, dtype: str, steps: int, save_every: int = 0) -> Trained:
     flags = [*FLAGS, "--data", str(data), "--model-tag", tag, "--dtype", dtype, "--num-iterations", str(steps),
              "--save-every", str(save_every)]
-    finish(flags, world)
+    launch(flags, world)
     run_dir = runs_dir("base") / tag
     step = run_dir / f"step_{steps:08d}"
     moments = [load_file(step / f"optim-{rank}-of-{world}.safetensors") for rank in range(world)]
@@ -119,8 +141,9 @@ def moments_per_rank(depth: int, world: int) -> tuple[float, float]:
 def main(args):
     for depth, world in ((4, 2), (12, 8), (20, 8)):
         sharded, whole = moments_per_rank(depth, world)
-        print(f"depth {depth} on {world} ranks: one holds at most {sharded:.4f} of the moments, {whole:.4f} with whole tables")
+        print(f"depth {depth}, {world} ranks: largest share of moments {sharded:.4f}, with whole tables {whole:.4f}")
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["NANOCHAT_BASE_DIR"] = folder
         data = prepare(Path(folder))
         for dtype in args.dtypes.split(","):
             report_worlds(dtype, compare_worlds(data, dtype))
