@@ -428,8 +428,7 @@ class Engine:
             request.num_computed = request.fork_at
             self.pool.share(request.table)
         else:
-            request.table, request.numbers = self.pool.find(request.tokens, limit)
-            request.num_computed = len(request.table) * BLOCK
+            request.table, request.numbers, request.num_computed = self.pool.find(request.tokens, limit)
 
     def _make_room(self, request: Request, num_new: int) -> bool:
         """Blocks of its own for the next num_new ids. False when it had to give up its place for them."""
@@ -559,7 +558,7 @@ class Engine:
         request.logprobs.append(taken.logprob)
         request.top_logprobs.append(taken.top)
         pieces = request.text.push(id)
-        if request.params.logprobs and request.text.type == "text" and id not in self._special:
+        if request.on_delta and request.params.logprobs and request.text.type == "text" and id not in self._special:
             request.unsent.append((request.text.num_read, taken))
         if (id in self._ends and not is_forced) or request.text.is_stopped:
             request.finish("stop", pieces=pieces)
@@ -608,6 +607,7 @@ class Engine:
             if finished := [request for request in requests if request.finish_reason]:
                 for request in finished:
                     requests.remove(request)
+                    self.pool.register(request.table, request.numbers, request.tokens, request.num_computed, is_end=True)
                     self._drop_blocks(request)
 
     def _end_running(self, reason: str, error: str | None = None):

@@ -1,9 +1,9 @@
 """Keys and values of the tokens already seen, in small blocks that requests share.
 
 A request owns a table of blocks, as a process owns pages. Blocks are counted: samples of one prompt, and chats with the
-same beginning, hold the same ones. A full block can be found again by what stands in it and before it, also when nobody
-holds it any more; such blocks are given away last, the longest unused first. Whoever writes into a block that others
-may read gets a copy.
+same beginning, hold the same ones. A full block, and the last one of an answer that ended, can be found again by what
+stands in it and before it, also when nobody holds it any more; such blocks are given away last, the longest unused first.
+Whoever writes into a block that others may read gets a copy.
 
 `BlockPool` is the bookkeeping, on the host; `PagedCache` the tensors; `StepCache` one forward pass over some requests.
 Source: the paging and hash chain of vLLM (arXiv:2309.06180). A chain's key here is (number of the block before, ids),
@@ -75,8 +75,9 @@ class BlockPool:
     def is_read_only(self, block: int) -> bool:
         return self.refs[block] > 1 or block in self._key_of
 
-    def find(self, tokens: list[int], limit: int) -> tuple[list[int], list[int]]:
-        """(blocks, their numbers) of the longest known beginning of tokens[:limit], now also held by the caller."""
+    def find(self, tokens: list[int], limit: int) -> tuple[list[int], list[int], int]:
+        """(blocks, numbers of the full ones, tokens in them) of the longest known beginning of tokens[:limit]; the
+        caller now holds them too."""
         started = time.perf_counter()
         blocks, numbers, before = [], [], ROOT
         for start in range(0, limit - BLOCK + 1, BLOCK) if self.use_prefix_cache else ():
@@ -86,24 +87,36 @@ class BlockPool:
             block, before = hit
             blocks.append(block)
             numbers.append(before)
+        end = len(blocks) * BLOCK
+        for size in range(min(BLOCK - 1, limit - end), 0, -1) if self.use_prefix_cache else ():
+            if hit := self._known.get((before, tuple(tokens[end:end + size]))):
+                blocks.append(hit[0])
+                end += size
+                break
         self.share(blocks)
         self.num_looked_up += limit
-        self.num_hit_tokens += len(blocks) * BLOCK
+        self.num_hit_tokens += end
         self.lookup_sec += time.perf_counter() - started
-        return blocks, numbers
+        return blocks, numbers, end
 
-    def register(self, table: list[int], numbers: list[int], tokens: list[int], num_computed: int):
-        """Make the full blocks of a table findable and extend their numbers, in place."""
-        if not self.use_prefix_cache or num_computed < (len(numbers) + 1) * BLOCK:
+    def register(self, table: list[int], numbers: list[int], tokens: list[int], num_computed: int, is_end=False):
+        """Make the full blocks of a table findable and extend their numbers, in place; at its end also a begun one,
+        which the next turn of a chat goes on from."""
+        if not self.use_prefix_cache or num_computed < len(numbers) * BLOCK + (1 if is_end else BLOCK):
             return
         started = time.perf_counter()
         for i in range(len(numbers), num_computed // BLOCK):
-            key = (numbers[-1] if numbers else ROOT, tuple(tokens[i * BLOCK:(i + 1) * BLOCK]))
-            if key not in self._known:   # else another request computed the same; its block is the one to be found
-                self._known[key] = (table[i], next(self._numbers))
-                self._key_of[table[i]] = key
-            numbers.append(self._known[key][1])
+            numbers.append(self._know(table[i], numbers, tokens[i * BLOCK:(i + 1) * BLOCK]))
+        if is_end and num_computed % BLOCK and table[len(numbers)] not in self._key_of:
+            self._know(table[len(numbers)], numbers, tokens[len(numbers) * BLOCK:num_computed])
         self.lookup_sec += time.perf_counter() - started
+
+    def _know(self, block: int, numbers: list[int], ids: list[int]) -> int:
+        key = (numbers[-1] if numbers else ROOT, tuple(ids))
+        if key not in self._known:   # else another request computed the same; its block is the one to be found
+            self._known[key] = (block, next(self._numbers))
+            self._key_of[block] = key
+        return self._known[key][1]
 
     def forget(self):
         """Nothing that was computed can be found any more; nobody may hold a block."""

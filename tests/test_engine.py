@@ -189,6 +189,20 @@ def test_samples_of_a_prompt_share_its_prefill(tok, monkeypatch):
     assert all(c.ids == answers[0][0].ids for c in answers[0])
 
 
+def test_the_next_turn_of_a_chat_computes_only_what_is_new(tok, monkeypatch):
+    """However its history falls into blocks: the last id of an answer was never fed, so it is one more."""
+    model = tiny_model(tok)
+    for length in (3, 16, 20, 27, 28):
+        engine, (prompt, question) = Engine(model, tok), random_prompts(tok, [length, 5], length)
+        shapes = record_forward_shapes(engine, monkeypatch)
+        params = SamplingParams(max_tokens=4, temperature=0)
+        for _ in range(2):
+            prompt = prompt + engine.generate([prompt], params)[0][0].ids + question
+        assert shapes == [length, 1, 1, 1, 1 + 5, 1, 1, 1]
+        assert engine.generate([prompt], params)[0][0].ids == naive_greedy(model, prompt, 4)
+        check_blocks(engine)
+
+
 def test_finished_rows_do_not_decode_on(tok, monkeypatch):
     engine = Engine(tiny_model(tok), tok)
     shapes = record_forward_shapes(engine, monkeypatch)
@@ -724,7 +738,10 @@ def random_mix(tok, seed, dtype):
     while not all(heard and heard[-1].finish_reason for _, heard in asked):
         engine.step()
     answers = [(prompt, [token.id for delta in heard for token in delta.logprobs]) for prompt, heard in asked]
-    return engine, model, answers + [(start, sample.ids) for sample in samples]
+    answers += [(start, sample.ids) for sample in samples]
+    turns = [prompt + ids + [seed % 200] for prompt, ids in answers if len(prompt) + len(ids) < CONTEXT - 1]
+    second = engine.generate(turns, SamplingParams(max_tokens=3, temperature=0))
+    return engine, model, answers + [(turn, answer[0].ids) for turn, answer in zip(turns, second)]
 
 
 @torch.no_grad()
