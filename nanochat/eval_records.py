@@ -7,6 +7,7 @@ not looked at, and go when an evaluation finishes. Left out: two evaluations of 
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,10 +35,10 @@ class RecordLog:
 
     def append(self, records: list[dict]):
         """On disk when this returns, save for a power cut. What follows a line torn by a kill starts on a new one."""
-        is_torn = self.part.exists() and not self.part.read_bytes()[-1:] in (b"\n", b"")
-        self.part.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.part, "a") as f:
-            f.write("\n" * is_torn + "".join(json.dumps(record) + "\n" for record in records))
+        with open(self.part, "ab+") as f:
+            f.seek(max(0, f.seek(0, os.SEEK_END) - 1))
+            is_torn = f.read(1) not in (b"", b"\n")
+            f.write(("\n" * is_torn + "".join(json.dumps(record) + "\n" for record in records)).encode())
 
     def finish(self, records: Iterable[dict]):
         """Nothing but these, in one file."""

@@ -2,15 +2,17 @@
 
 import json
 import random
+import re
 import time
 
 import pytest
 
-from nanochat import contamination
+from nanochat import contamination, report, report_page
 from nanochat.contamination import (MAX_ITEMS, MIN_WORDS, N, Searcher, build_evaluation, findings, item_texts, runs_of_text,
                                     words_of)
 from nanochat.core_eval import load_core
 from nanochat.dataset import read_documents
+from scripts import base_train, chat_sft, mid_train
 from scripts import contamination as script
 from tasks.registry import build_task
 
@@ -160,3 +162,23 @@ def test_tasks_that_were_trained_on_are_looked_at_message_by_message(tmp_path):
     (step_dir / "config.json").write_text(json.dumps({"flags": {"data": None, "tasks": "arc_easy:50%,world:50%"}}))
     texts = list(script.training_documents(step_dir, str(tmp_path)))
     assert [text.partition("?")[0] for text in texts] == [word for i in range(4) for word in (f"Is it {i}", "B")]
+
+
+@pytest.mark.slow
+def test_what_stood_in_the_text_of_any_stage_is_on_the_report_card(home, arc):
+    """The question stands in the base model's text, in mid's chats, and in sft's."""
+    (home / "planted.jsonl").write_text(json.dumps({"text": f"Once. {LONG} Twice."}) + "\n" + (home / "text.jsonl").read_text())
+    chat = [{"role": "user", "content": LONG}, {"role": "assistant", "content": "Yes."}]
+    (home / "chat.jsonl").write_text(json.dumps(chat) + "\n" + (home / "chats.jsonl").read_text())
+    short = "--num-iterations 1 --total-batch-size 128 --dtype float32"
+    for stage, trainer, flags in (
+            ("base", base_train, f"--depth 2 --max-seq-len 64 --eval-tokens 100 --data {home / 'planted.jsonl'}"),
+            ("mid", mid_train, f"--data {home / 'chat.jsonl'} --text-data {home / 'text.jsonl'}"),
+            ("sft", chat_sft, f"--data {home / 'chat.jsonl'}")):
+        trainer.main(trainer.build_parser().parse_args(f"{short} {flags}".split()))
+        record = run_script("--source", stage, "--tasks", "arc_easy", "--task-data", arc)
+        assert record["findings"]["evaluations"]["arc_easy"]["hit"] == 1, stage
+    page = re.sub("<[^>]*>", " ", report_page.render(report.gather(None, 0.0)))
+    for name in ("Base", "Midtraining", "SFT"):
+        assert f"{name}: 1 of 1 evaluations share 13 words" in page
+    assert page.count("quick brown fox") == 3

@@ -13,12 +13,14 @@ import torch
 from rigged_engine import Guesser, Rigged, byte_tokenizer
 from test_gpt import tiny_gpt
 
+from dev.core_speed import score_padded
 from nanochat.common import UserError
-from nanochat.core_eval import (CORE, CoreSpec, CoreTask, core_metric, estimate_mean_of_groups, evaluate_core_task,
+from nanochat.core_eval import (CORE, SEED, CoreSpec, CoreTask, core_metric, estimate_mean_of_groups, evaluate_core_task,
                                 load_core, mean_of_centred)
 from nanochat.engine import Engine
 from nanochat.likelihood import build_question
 from nanochat.paired import compare
+from nanochat.task_eval import choose_items
 
 TOK = byte_tokenizer()
 CHOICES = [{"query": " Q1", "choices": ["x ", "y"], "gold": 0}, {"query": "Q2 ", "choices": ["u", "v"], "gold": 1}]
@@ -197,6 +199,18 @@ def test_core_is_the_same_batched_and_one_at_a_time(core_tasks, dtype, tolerance
         assert together.accuracy == alone.accuracy
         for a, b in zip(together.records, alone.records):
             assert a["logprobs"] == pytest.approx(b["logprobs"], rel=tolerance, abs=tolerance)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_core_is_the_same_as_one_padded_forward_pass_of_an_item(core_tasks, dtype, tolerance):
+    """The field's way, which dev/core_speed.py is timed against."""
+    model = tiny_gpt(vocab_size=TOK.vocab_size, sequence_len=256).to(dtype)
+    engine = Engine(model, TOK, dtype=dtype, device=torch.device("cpu"), use_prefix_cache=False)
+    task = core_tasks[0]
+    items = [build_question(TOK, task.kind, task[i], 256).pairs for i in choose_items(len(task), 12, SEED)]
+    found = [mean for record in evaluate_core_task(engine, task, max_items=12).records for mean in record["logprobs"]]
+    for every_position in (True, False):
+        assert found == pytest.approx(score_padded(model, items, every_position), rel=tolerance, abs=tolerance)
 
 
 def test_two_models_are_compared_item_by_item(core_tasks):

@@ -34,7 +34,8 @@ def run_core_eval(*flags):
 def test_core_is_measured_written_item_by_item_and_read_by_the_report(saved_model, bundle, capsys):  # noqa: F811
     record = run_core_eval("--core-data", str(bundle))
     out, err = capsys.readouterr()
-    assert json.loads(out.splitlines()[-1]) == json.loads(json.dumps(record)) and "CORE " in err
+    assert json.loads(out.splitlines()[-1]) == json.loads(json.dumps(record))
+    assert "CORE " in err and "items/s" in err and " to go" in err
     result = json.loads((saved_model / "core_eval.json").read_text())
     assert list(result["tasks"]) == [spec.label for spec in CORE] and result["weights_sha256"] == record["weights_sha256"]
     centred = [task["centred"] for task in result["tasks"].values()]

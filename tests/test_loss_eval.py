@@ -1,6 +1,7 @@
 """Truth: nats and bytes counted by hand over one long forward pass."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,3 +62,18 @@ def test_tokens_that_are_not_utf8_count_the_bytes_they_stand_for():
         bpb = evaluate_bpb(model, MemoryDocuments([[tok.bos_id, *ids]]), tok.token_bytes(), sequence_len=16,
                            device_batch_size=4, max_tokens=10 ** 6)
         assert bpb == pytest.approx(len(ids) * math.log2(tok.vocab_size) / len(text.encode()))
+
+
+@pytest.mark.parametrize("vocab_size", [265, 300, 400])
+def test_bpb_does_not_depend_on_the_vocabulary(vocab_size):
+    """A code that spends 8 bits on every byte of a text has 8 bits per byte, however the bytes are gathered to tokens."""
+    text = "the cat sat on the mat, \u4f60\u597d, and the dog sat on the log " * 20
+    tok = Tokenizer.train([text], vocab_size)
+    token_bytes = torch.from_numpy(tok.token_bytes()).double()
+
+    def target_logprobs(x, y):
+        return (-math.log(256) * token_bytes[y.clamp(min=0)]).masked_fill(y < 0, 0)
+    model = SimpleNamespace(lm_head=SimpleNamespace(weight=torch.zeros(1)), target_logprobs=target_logprobs)
+    docs = MemoryDocuments([[tok.bos_id, *tok.encode(text)]] * 2)
+    bpb = evaluate_bpb(model, docs, tok.token_bytes(), sequence_len=16, device_batch_size=4, max_tokens=10 ** 6)
+    assert bpb == pytest.approx(8, abs=1e-6)
