@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
+FEW_QUERIES = 8      # up to which a CPU's fused kernel, in bf16, takes 2 to 3 times as long as conversion and fp32 do (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
@@ -78,6 +79,8 @@ def _attend_rows(q, k, v, bias):
     other as if they were more positions: so no key is copied for them."""
     P, T, H, D = q.shape
     groups = H // k.size(1)
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and groups * T <= FEW_QUERIES:
+        return _attend_rows(q.float(), k.float(), v.float(), bias.float()).to(q.dtype)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.repeat(1, 1, groups, 1) if groups > 1 else bias)
     return y.view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)

@@ -105,10 +105,12 @@ def decode_bytes(engine: Engine, num_rows: int, context: float) -> float:
 # -----------------------------------------------------------------------------
 # The clock
 
-def build_engine(model: GPT, tokenizer: Tokenizer, dtype: torch.dtype, device: torch.device, max_rows: int) -> Engine:
+def build_engine(model: GPT, tokenizer: Tokenizer, dtype: torch.dtype, device: torch.device, max_rows: int, *,
+                 use_compile: bool = False) -> Engine:
     """Prompts are not held back for the sake of running answers: what is timed is a full batch. Changes the model."""
     never_end(model, tokenizer)
-    return Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device, live_tokens=STEP_TOKENS)
+    return Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device, live_tokens=STEP_TOKENS,
+                  use_compile=use_compile)
 
 
 class Timing(NamedTuple):

@@ -235,6 +235,14 @@ def has_compiler() -> bool:
     return subprocess.run([compiler, "--version"], capture_output=True).returncode == 0
 
 
+def require_compiler(device: torch.device):
+    """For a flag --compile that a person gave."""
+    if device.type != "cpu":
+        raise UserError(f"--compile: decoding is compiled on a CPU alone, not on {device.type}; leave it out")
+    if not has_compiler():
+        raise UserError("--compile: no C++ compiler, or no Python.h; install g++ and python3-dev, or leave it out")
+
+
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -9,7 +9,7 @@ compute. Blocks, sharing and what is remembered of earlier requests: kvcache.py.
 Requests enter through `submit` from any thread. The steps are driven by the engine's own thread after `start`, else
 by whoever waits in `generate`, `stream` or `score`. What goes wrong for one request ends that request alone. Tools run
 in a thread of their own; a request that waits for one gives up its place and keeps its blocks.
-Left out: CUDA graphs, compiled steps, penalties.
+Left out: CUDA graphs, penalties.
 
 B rows, T time, C channels, V vocab.
 """
@@ -28,7 +28,7 @@ import torch
 
 from nanochat.calculator import CalculatorError, calculate
 from nanochat.checkpoint import load_model
-from nanochat.common import UserError, activation_dtype, choose_dtype, compute_init
+from nanochat.common import UserError, activation_dtype, choose_dtype, compute_init, require_compiler
 from nanochat.kvcache import BLOCK, BlockPool, PagedCache, StepCache, choose_num_blocks
 from nanochat.sampling import derive_seed, sample
 from nanochat.served import ServedGPT
@@ -173,10 +173,11 @@ class Engine:
     def __init__(self, model, tokenizer, *, max_rows: int = 64, max_context: int | None = None,
                  dtype: torch.dtype | None = None, device: torch.device | None = None, num_blocks: int | None = None,
                  use_prefix_cache: bool = True, step_tokens: int = STEP_TOKENS, live_tokens: int = LIVE_TOKENS,
-                 tool: Callable[[str], str] = calculate):
+                 tool: Callable[[str], str] = calculate, use_compile: bool = False):
         """max_rows requests run at once, others wait; max_context (default: the model's) bounds prompt + answer.
         dtype defaults to what the model computes in; int8 is of the weights (quant.py). num_blocks to what memory allows. `tool` gets the code of a call
-        and returns what the model is told; a CalculatorError is told too, anything else ends the request."""
+        and returns what the model is told; a CalculatorError is told too, anything else ends the request. use_compile
+        takes seconds here and makes decoding on a CPU faster (served.py); it needs common.has_compiler."""
         config = model.config
         assert tokenizer.vocab_size == config.vocab_size, f"{tokenizer.vocab_size} ids, model: {config.vocab_size}"
         self.max_rows, self.max_context = max_rows, max_context or config.sequence_len
@@ -184,7 +185,8 @@ class Engine:
         self.tokenizer = tokenizer
         self.device = device or model.lm_head.weight.device
         self.dtype = dtype or model.activation_dtype or model.lm_head.weight.dtype
-        self.model = ServedGPT(model, self.dtype, self.device)
+        self.use_compile = use_compile
+        self.model = ServedGPT(model, self.dtype, self.device, use_compile=use_compile)
         activations = activation_dtype(self.dtype, self.device)
         num_blocks = num_blocks or choose_num_blocks(config, max_rows, self.max_context, self.device, activations)
         assert num_blocks > -(-self.max_context // BLOCK), f"{num_blocks} blocks do not hold {self.max_context} tokens"
@@ -305,7 +307,7 @@ class Engine:
             self._receive()
             assert not (self._running or self._waiting or self._parked), "load_weights while requests are running"
             self.pool.forget()
-            self.model = ServedGPT(model, self.dtype, self.device)
+            self.model = ServedGPT(model, self.dtype, self.device, use_compile=self.use_compile)
 
     # -------------------------------------------------------------------------
     # The engine's own thread
@@ -657,9 +659,13 @@ def _describe(error: BaseException) -> str:
 
 
 def load_chat_engine(source: str | None = None, model_tag: str | None = None, step: int | None = None,
-                     device_type: str | None = None, dtype: str | None = None, max_rows: int = 8):
+                     device_type: str | None = None, dtype: str | None = None, max_rows: int = 8, *,
+                     use_compile: bool = False):
     """(engine, tokenizer, info) of a saved step, see `checkpoint.load_model`; strings as the flags bring them."""
     device = compute_init(device_type)
+    if use_compile:
+        require_compiler(device)
     dtype = choose_dtype(dtype, device, can_be_int8=True)
     model, tokenizer, info = load_model(source, model_tag, step, device=device, dtype=activation_dtype(dtype, device))
-    return Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device), tokenizer, info
+    engine = Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device, use_compile=use_compile)
+    return engine, tokenizer, info

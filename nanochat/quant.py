@@ -29,8 +29,8 @@ def quantize(weight, dtype: torch.dtype) -> Int8:
 
 
 def dequantize(weight: Int8):
-    """(O, I) in the dtype of the scale."""
-    return weight.values.to(weight.scale.dtype) * weight.scale[:, None]
+    """(O, I) in fp32."""
+    return weight.values.float() * weight.scale.float()[:, None]
 
 
 def multiply_int8(x, weight: Int8):
@@ -41,7 +41,7 @@ def multiply_int8(x, weight: Int8):
 
 
 @torch.no_grad()
-def round_weights(model):
-    """The model as int8 would serve it, in place and in its own dtype: what losses are measured with."""
+def round_weights(model, dtype: torch.dtype):
+    """The model that int8 with activations in `dtype` serves, in place and in fp32: what losses are measured with."""
     for linear in (module for module in model.modules() if isinstance(module, torch.nn.Linear)):
-        linear.weight.copy_(dequantize(quantize(linear.weight, linear.weight.dtype)))
+        linear.weight.copy_(dequantize(quantize(linear.weight, dtype)))

@@ -7,13 +7,16 @@
 
 import argparse
 
+import torch
+
 from nanochat.checkpoint import load_model
-from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name, get_dist_info,
-                             print0)
+from nanochat.common import (UserError, activation_dtype, choose_dtype, command, compute_init, device_name, dtype_name,
+                             get_dist_info, print0)
 from nanochat.dataset import resolve_shards
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import read_json, write_json
 from nanochat.loss_eval import byte_baselines, estimate_bpb, first_tokens
+from nanochat.quant import round_weights
 from nanochat.run import STAGES, Run, new_record, peak_rss_bytes, process_seconds, runs_dir
 
 
@@ -27,7 +30,8 @@ def build_parser():
     parser.add_argument("--eval-tokens", type=int, default=2 ** 20, help="at most so many tokens (default 1048576)")
     parser.add_argument("--device-batch-size", type=int, default=8, help="rows per forward pass (default 8)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    parser.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast)")
+    parser.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast), or int8: "
+                                        "weights as an int8 engine serves them")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default 0)")
     return parser
 
@@ -39,8 +43,11 @@ def main(args):
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: at least 1")
     device = compute_init(args.device_type)
     rank, _, world = get_dist_info()
-    dtype = choose_dtype(args.dtype, device)
-    model, tokenizer, info = load_model(args.source, args.model_tag, args.step, device=device, dtype=dtype)
+    dtype = choose_dtype(args.dtype, device, can_be_int8=True)
+    activations = activation_dtype(dtype, device)
+    model, tokenizer, info = load_model(args.source, args.model_tag, args.step, device=device, dtype=activations)
+    if dtype == torch.int8:
+        round_weights(model, activations)
     data, val_data = args.data, args.val_data
     if data is None and val_data is None:
         data, val_data = text_of_base(info)
@@ -58,7 +65,7 @@ def main(args):
     result = {"val_bpb": bpb.value, "val_bpb_ci95": bpb.ci95, "bytes": len(text), **baselines, "samples": samples, "step": info["step"],
               "weights_sha256": info["weights_sha256"], "data": shards.fingerprint, "seconds": process_seconds()}
     run = Run(info["source"], info["tag"])
-    if rank == 0:
+    if rank == 0 and dtype != torch.int8:  # the report shows the model as it was trained
         write_json(run.dir / "base_eval.json", result)
     return new_record("base_eval", run.stage, run.tag, status="finished", final_step=info["step"], val_bpb=bpb.value,
                       val_bpb_ci95=bpb.ci95, weights_sha256=info["weights_sha256"], total_sec=process_seconds(), seed=args.seed,

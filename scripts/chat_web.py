@@ -32,6 +32,7 @@ def build_parser():
     parser.add_argument("--step", type=int, help="step of the model (default: its newest)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--dtype", help="float32, bfloat16 or int8 (default: bf16 where fast)")
+    parser.add_argument("--compile", action="store_true", help="decode with compiled steps: CPU only, needs a C++ compiler")
     return parser
 
 
@@ -109,7 +110,8 @@ def main(args):
         from nanochat.engine import load_chat_engine
         from nanochat.gpt import count
         from nanochat.server import create_app
-        engine, tokenizer, info = load_chat_engine(args.source, args.model_tag, args.step, args.device_type, args.dtype)
+        engine, tokenizer, info = load_chat_engine(args.source, args.model_tag, args.step, args.device_type, args.dtype,
+                                                   use_compile=args.compile)
         info["num_params"] = count(engine.model.config)["total"]
         engine.start()
         try:

@@ -11,13 +11,14 @@ reached. A prefill cannot be faster than its FLOPs over the machine's: MFU. Answ
 
 import argparse
 import statistics
+import time
 
 import torch
 
 from nanochat import bench
 from nanochat.checkpoint import load_model
 from nanochat.common import (UserError, activation_dtype, choose_dtype, command, compute_init, device_name, dtype_name,
-                             get_dist_info, print0)
+                             get_dist_info, print0, require_compiler)
 from nanochat.engine import SamplingParams
 from nanochat.gpt import count
 from nanochat.kvcache import free_bytes
@@ -40,6 +41,7 @@ def build_parser():
     group.add_argument("--model-tag", help="its name (default: the newest)")
     group.add_argument("--step", type=int, help="its step (default: the newest)")
     group.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
+    group.add_argument("--compile", action="store_true", help="compile the decode step first (CPU, needs a C++ compiler)")
     group.add_argument("--dtype", help="comma list of float32, bfloat16, float64, int8 (default: bf16 where fast)")
     group = parser.add_argument_group("work")
     group.add_argument("--batch-sizes", default="1,16", help="comma list of answers at once (default %(default)s)")
@@ -56,6 +58,8 @@ def build_parser():
 def main(args):
     check(args)
     device = compute_init(args.device_type)
+    if args.compile:
+        require_compiler(device)
     dtypes = [choose_dtype(name, device, can_be_int8=True) for name in (args.dtype.split(",") if args.dtype else [None])]
     batch_sizes = parse_batch_sizes(args.batch_sizes)
     transformers = import_transformers() if args.vs else None
@@ -69,10 +73,14 @@ def main(args):
     for dtype in dtypes:
         limits = bench.measure_limits(device, activation_dtype(dtype, device))
         print0(f"\n{dtype_name(dtype)}: reads {limits.bytes_per_sec / 1e9:.1f} GB/s, multiplies "
-               f"{limits.flops_per_sec / 1e9:,.0f} GFLOP/s\n{HEADER}")
-        engine = bench.build_engine(model, tokenizer, dtype, device, max(batch_sizes))
+               f"{limits.flops_per_sec / 1e9:,.0f} GFLOP/s")
+        begin = time.perf_counter()
+        engine = bench.build_engine(model, tokenizer, dtype, device, max(batch_sizes), use_compile=args.compile)
+        load_sec = time.perf_counter() - begin
+        print0(f"  weights cast{' and steps compiled' if args.compile else ''} in {load_sec:.1f} s")
+        print0(HEADER)
         for num_rows in batch_sizes:
-            rows.append(measure_row(engine, limits, num_rows, args) | {"dtype": dtype_name(dtype)})
+            rows.append(measure_row(engine, limits, num_rows, args) | {"dtype": dtype_name(dtype), "load_sec": load_sec})
             print_row(rows[-1])
         if args.turns:
             turns.append({"dtype": dtype_name(dtype), "turns": measure_turns(engine, args)})
@@ -85,7 +93,7 @@ def main(args):
                       total_sec=process_seconds(), device=device_name(device), dtype=",".join(map(dtype_name, dtypes)),
                       peak_rss_bytes=peak_rss_bytes(), num_params=count(config)["total"], depth=config.n_layer,
                       vocab_size=config.vocab_size, prompt_len=args.prompt_len, decode_len=args.decode_len,
-                      num_threads=torch.get_num_threads(), rows=rows, turns=turns, transformers=others)
+                      num_threads=torch.get_num_threads(), is_compiled=args.compile, rows=rows, turns=turns, transformers=others)
 
 
 # -----------------------------------------------------------------------------

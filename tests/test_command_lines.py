@@ -3,13 +3,14 @@
 import json
 import random
 
+from nanochat import bench, common
 from scripts import (base_eval, base_train, chat_cli, chat_eval, chat_rl, chat_sft, chat_web, contamination, core_eval,
-                     mid_train, plot_runs, report, tok_eval, tok_shards, tok_train)
+                     infer_bench, mid_train, plot_runs, report, tok_eval, tok_shards, tok_train)
 
 NUMBERS = ["-1", "0", "1", "2", "3", "64", "512", "1e3", "x", "", "99999999999999999999", "-7"]
 FRACTIONS = ["0", "0.5", "1", "-0.1", "2", "nan", "inf", "x"]
 WORDS = ["base", "mid", "sft", "rl", "d2", "nope", "..", "a/b", "", "\u00e9", "letters", "letters,facts", "cpu", "cuda", "tpu",
-         "float32", "bfloat16", "float16", "auto", "val", "test"]
+         "float32", "bfloat16", "float16", "int8", "float32,int8", "auto", "val", "test"]
 TASKS = ["arc_easy", "gsm8k", "mmlu,gsm8k", "chatcore", "copa", "core", "nope", "", ",", "world:0.1", "world:70%,arc_easy:30%",
          "arc_easy:2,arc_easy", "arc_easy:-1", "/nope.jsonl:2"]
 
@@ -32,6 +33,8 @@ def pool(name: str, files: list[str]) -> list[str]:
         return ["-1", "0", "16", "64", "100", "x"]
     if name in ("total_batch_size", "device_batch_size", "batch_size"):
         return ["-1", "0", "1", "2", "128", "256", "300", "x"]
+    if name in ("prompt_len", "decode_len", "turns", "repeats", "batch_sizes"):
+        return ["-1", "0", "1", "2", "3", "x", "99999999999999999999"]
     if name in ("prompts_per_step", "num_samples", "max_new_tokens", "eval_items", "max_items", "max_tokens", "eval_tokens",
                 "max_per_task", "eval_samples", "updates_per_batch"):
         return ["-1", "0", "1", "2", "3", "x"]
@@ -46,9 +49,10 @@ def pool(name: str, files: list[str]) -> list[str]:
 SHORT = {base_train: "--depth 2 --num-iterations 1 --max-seq-len 64 --total-batch-size 128 --eval-tokens 100",
          mid_train: "--num-iterations 1 --total-batch-size 128", chat_sft: "--num-iterations 1 --total-batch-size 128",
          chat_rl: "--num-iterations 1 --prompts-per-step 2 --num-samples 2 --max-new-tokens 4 --eval-items 2",
-         chat_eval: "--max-items 2 --skills letters", base_eval: "--eval-tokens 200", chat_cli: "-p hello --max-tokens 4"}
+         chat_eval: "--max-items 2 --skills letters", base_eval: "--eval-tokens 200", chat_cli: "-p hello --max-tokens 4",
+         infer_bench: "--random --depth 2 --vocab-size 300 --prompt-len 8 --decode-len 4 --batch-sizes 2 --repeats 1"}
 SCRIPTS = [base_train, base_train, mid_train, chat_sft, chat_rl, chat_eval, base_eval, chat_cli, chat_web, tok_train, tok_eval,
-           tok_shards, report, plot_runs]
+           tok_shards, report, plot_runs, infer_bench]
 EVALUATIONS = {chat_eval: "--max-items 2 --source base --tasks arc_easy", core_eval: "--max-per-task 1 --tasks copa",
                contamination: ""}
 
@@ -76,6 +80,8 @@ def write_tasks(folder):
 
 def run_lines(home, monkeypatch, capsys, count, seed, scripts=SCRIPTS, short=SHORT):
     monkeypatch.setattr(chat_web, "serve", lambda *_: None)
+    monkeypatch.setattr(bench, "READ_BYTES", 1 << 20)
+    monkeypatch.setattr(common, "has_compiler", lambda: False)  # --compile would take longer than all the rest
     monkeypatch.setattr("sys.stdin", open("/dev/null"))
     for name, content in (("empty.txt", ""), ("torn.parquet", "PAR1"), ("bad.jsonl", '{"messages": 3}\n')):
         (home / name).write_text(content)

@@ -2,10 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nanochat.common import UserError, choose_dtype
+from nanochat.common import UserError, choose_dtype, require_compiler
 from nanochat.engine import Engine, SamplingParams
 from nanochat.gpt import GPT, GPTConfig
-from nanochat.quant import MAX_ROWS, Int8, dequantize, multiply_int8, quantize, round_weights
+from nanochat.kvcache import PagedCache, StepCache
+from nanochat.quant import MAX_ROWS, Int8, multiply_int8, quantize, round_weights
+from nanochat.served import ServedGPT
 from nanochat.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
@@ -67,7 +69,7 @@ def test_an_int8_engine_scores_as_the_model_with_rounded_weights(tok, monkeypatc
     engine = Engine(model, tok, dtype=torch.int8)
     pairs = [(ids[:n], ids[n:]) for n in (1, 20, 39)]
     unrounded = Engine(model, tok).score(pairs)
-    round_weights(model)
+    round_weights(model, torch.float32)
     for got, wanted, coarse in zip(engine.score(pairs), Engine(model, tok).score(pairs), unrounded):
         assert got.logprobs == pytest.approx(wanted.logprobs, abs=1e-4)
         assert got.logprobs != pytest.approx(coarse.logprobs, abs=1e-3)
@@ -90,3 +92,53 @@ def test_int8_is_for_models_that_are_not_trained():
         choose_dtype("int8", CPU)
     with pytest.raises(UserError, match="float32, bfloat16, float64, int8"):
         choose_dtype("int4", CPU, can_be_int8=True)
+
+
+# -----------------------------------------------------------------------------
+# Compiled steps
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 1e-4), (torch.int8, 1e-4)])
+@torch.no_grad()
+def test_compiled_steps_equal_eager_ones_for_every_kind_of_layer_and_number_of_rows(tok, monkeypatch, dtype, tolerance):
+    """Rows at different positions in scattered blocks; hidden states, logits and what is left in the cache."""
+    monkeypatch.setattr("nanochat.common.has_fast_bf16", lambda device: False)
+    model = tiny_model(tok, torch.float64 if dtype == torch.float64 else torch.float32)
+    eager, compiled = (ServedGPT(model, dtype, CPU, use_compile=use) for use in (False, True))
+    caches = [PagedCache(model.config, 40, device="cpu", dtype=eager.dtype) for _ in range(2)]
+    generator = torch.Generator().manual_seed(0)
+    caches[0].kv.normal_(generator=generator)
+    caches[1].kv.copy_(caches[0].kv)
+    for num_rows in (1, 2, 7):
+        for position in (0, 4, 15, 16, 40):
+            parts = [([3 * row, 3 * row + 1, 39 - row], max(0, position - row), 1) for row in range(num_rows)]
+            ids = torch.arange(num_rows) + 20
+            results = []
+            for served, cache in zip((eager, compiled), caches):
+                hidden = served.forward(ids, StepCache(cache, parts))
+                results.append((hidden, served.logits(hidden), cache.kv))
+            for wanted, got in zip(*results):
+                torch.testing.assert_close(got, wanted, rtol=0, atol=tolerance)
+
+
+@pytest.mark.slow
+def test_a_compiled_engine_in_float64_answers_as_a_loop_that_recomputes_everything(tok):
+    """Steps of one row and of several, and prompts in between, which take the other way."""
+    model = tiny_model(tok, torch.float64)
+    prompts = [list(range(40, 40 + n)) for n in (5, 1, 30, 12, 40)]
+    params = [SamplingParams(max_tokens=m, temperature=0) for m in (4, 30, 7, 3, 5)]
+    engine = Engine(model, tok, max_rows=3, step_tokens=11, use_compile=True)
+    for prompt, budget, answers in zip(prompts, params, engine.generate(prompts, params)):
+        ids = list(prompt)
+        with torch.no_grad():
+            for _ in answers[0].ids:
+                ids.append(int(model.logits(model(torch.tensor([ids]))[:, -1]).argmax()))
+        assert ids[len(prompt):] == answers[0].ids and len(answers[0].ids) <= budget.max_tokens
+
+
+def test_a_wish_to_compile_that_cannot_come_true_is_refused(monkeypatch):
+    monkeypatch.setattr("nanochat.common.has_compiler", lambda: False)
+    with pytest.raises(UserError, match="no C\\+\\+ compiler"):
+        require_compiler(CPU)
+    with pytest.raises(UserError, match="on a CPU alone, not on cuda"):
+        require_compiler(torch.device("cuda"))
