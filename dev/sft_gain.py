@@ -2,13 +2,13 @@
 
     python -m dev.sft_gain --prose textbooks/ --val-prose book.jsonl --chats a.jsonl,b.jsonl --seeds 0,1
 
-For each seed, below the base directory: a base model of the prose; SFT of it on nine tenths of the chats; and a second base
-model whose run was as many tokens longer, its schedule too: a stronger opponent than going on after the rates fell to
-nothing. On the other tenth (by hash), nats per token of the answers, of three kinds:
+For each seed, below the base directory: a base model of the prose; SFT of it on nine tenths of the chats; and a second
+base model whose run was as many tokens longer, its schedule too: a stronger opponent than going on after the rates fell
+to nothing. On the other tenth (by hash), nats per token of the answers, of three kinds:
 
     chat        as a chat model reads it, end of turn included; a base model has never seen these special tokens
     words       the same without the end of turn
-    transcript  the answer's words after "User: ...\\nAssistant:" as plain text, the best that can be done for a base model
+    transcript  the answer's words after "User: ...\\nAssistant:" as plain text, as a base model may know it
 """
 
 import argparse
@@ -59,12 +59,13 @@ def main(args):
         for name, (stage, tag) in {"base": ("base", f"s{seed}"), "further pretraining": ("base", f"s{seed}-longer"),
                                    "SFT": ("sft", f"s{seed}")}.items():
             losses[seed, name] = answer_losses(stage, tag, val)
-    print0(f"{'seed':<6}{'model':<22}{'chat':>9}{'words':>9}{'transcript':>12}")
+    print0(f"{'seed':<6}{'model':<22}{'chat':>12}{'words':>12}{'transcript':>12}")
     for (seed, name), found in losses.items():
-        print0(f"{seed:<6}{name:<22}" + "".join(f"{mean(*found[kind]):>{9 + 3 * (kind == 'transcript')}.4f}" for kind in found))
+        print0(f"{seed:<6}{name:<22}" + "".join(f"{mean(*of):>12.4f}" for of in found.values()))
     gains = {seed: {kind: gain(losses[seed, "further pretraining"][theirs], losses[seed, "SFT"][ours])
                     for kind, theirs, ours in (("chat", "chat", "chat"), ("words", "words", "words"),
-                                               ("best of each", "transcript", "words"))} for seed in args.seeds.split(",")}
+                                               ("best of each", "transcript", "words"))}
+             for seed in args.seeds.split(",")}
     for seed, found in gains.items():
         print0(f"{seed:<6}further pretraining less SFT, with paired 95% intervals: " + "; ".join(
             f"{kind} {value:+.3f} ({low:+.3f} to {high:+.3f})" for kind, (value, low, high) in found.items()))

@@ -1,4 +1,5 @@
-"""Conversations to train on: the embedded world's, a person's own file or a mixture of tasks, rendered and fitted to a row."""
+"""Conversations to train on: the embedded world's, a person's own file or a mixture of tasks, rendered and fitted to a
+row."""
 
 import hashlib
 from typing import NamedTuple

@@ -223,9 +223,9 @@ def evaluations(scores: dict) -> list[Html]:
     rows = [el("tr", el("th", title, scope="row"), [mean_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score.get("n", 0) for score in by_stage.values()) or "")) for title, by_stage in scores.items()]
     heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
-    return [el("p", "Bits per byte are of the base model's validation text, less is better. CORE and ChatCORE are means of "
-                    "tasks on a scale where 0 is a guesser; single tasks are shares of right answers. Small figures are 95% "
-                    "intervals over rows or items; two training runs differ by more.", class_="fine"),
+    return [el("p", "Bits per byte are of the base model's validation text, less is better. CORE and ChatCORE are means "
+                    "of tasks on a scale where 0 is a guesser; single tasks are shares of right answers. Small figures "
+                    "are 95% intervals over rows or items; two training runs differ by more.", class_="fine"),
             table("evaluation", heads, rows)]
 
 

@@ -25,7 +25,8 @@ def build_parser():
     parser.add_argument("--source", choices=STAGES, default="base", help="stage of the model (default base)")
     parser.add_argument("--model-tag", help="name of the model (default: the newest)")
     parser.add_argument("--step", type=int, help="its step (default: the newest)")
-    parser.add_argument("--data", help="text whose validation split is measured (default: what the base model trained on)")
+    parser.add_argument("--data", help="text whose validation split is measured (default: what the base model "
+                        "trained on)")
     parser.add_argument("--val-data", help="validation text, as in base_train")
     parser.add_argument("--eval-tokens", type=int, default=2 ** 20, help="at most so many tokens (default 1048576)")
     parser.add_argument("--device-batch-size", type=int, default=8, help="rows per forward pass (default 8)")
@@ -57,27 +58,30 @@ def main(args):
     text = tokenizer.decode_bytes(first_tokens(shards.val, args.eval_tokens + 1).tolist())
     baselines = byte_baselines(text)
     zstd = f", zstd -19 {baselines['zstd19_bpb']:.3f}" if baselines["zstd19_bpb"] else ""
-    print0(f"{info['source']}/{info['tag']} step {info['step']}: {bpb.value:.4f} bits per byte (95% interval {bpb.ci95[0]:.4f} "
-           f"to {bpb.ci95[1]:.4f}) over {len(text):,} bytes (byte frequencies {baselines['byte_unigram_bpb']:.3f}{zstd})")
+    print0(f"{info['source']}/{info['tag']} step {info['step']}: {bpb.value:.4f} bits per byte (95% interval "
+           f"{bpb.ci95[0]:.4f} to {bpb.ci95[1]:.4f}) over {len(text):,} bytes "
+           f"(byte frequencies {baselines['byte_unigram_bpb']:.3f}{zstd})")
     samples = sample_from_nothing(model, tokenizer, args.seed) if rank == 0 else []
     for sample in samples:
         print0(f"    {sample!r}")
-    result = {"val_bpb": bpb.value, "val_bpb_ci95": bpb.ci95, "bytes": len(text), **baselines, "samples": samples, "step": info["step"],
-              "weights_sha256": info["weights_sha256"], "data": shards.fingerprint, "seconds": process_seconds()}
+    result = {"val_bpb": bpb.value, "val_bpb_ci95": bpb.ci95, "bytes": len(text), **baselines, "samples": samples,
+              "step": info["step"], "weights_sha256": info["weights_sha256"], "data": shards.fingerprint,
+              "seconds": process_seconds()}
     run = Run(info["source"], info["tag"])
     if rank == 0 and dtype != torch.int8:  # the report shows the model as it was trained
         write_json(run.dir / "base_eval.json", result)
     return new_record("base_eval", run.stage, run.tag, status="finished", final_step=info["step"], val_bpb=bpb.value,
-                      val_bpb_ci95=bpb.ci95, weights_sha256=info["weights_sha256"], total_sec=process_seconds(), seed=args.seed,
-                      device=device_name(device), dtype=dtype_name(dtype), checkpoint=info["checkpoint"],
-                      peak_rss_bytes=peak_rss_bytes(), **baselines)
+                      val_bpb_ci95=bpb.ci95, weights_sha256=info["weights_sha256"], total_sec=process_seconds(),
+                      seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
+                      checkpoint=info["checkpoint"], peak_rss_bytes=peak_rss_bytes(), **baselines)
 
 
 def text_of_base(info: dict) -> tuple[str | None, str | None]:
     """--data and --val-data of the base model that this one, whatever its stage, is named after."""
     path = runs_dir("base") / info["tag"] / "config.json"
     if info["source"] != "base" and not path.exists():
-        raise UserError(f"{info['source']}/{info['tag']} has no base model of that name, so its text is not known; give --data")
+        raise UserError(f"{info['source']}/{info['tag']} has no base model of that name, so its text is not known; "
+                        "give --data")
     flags = (info["config"] if info["source"] == "base" else read_json(path))["flags"]
     return flags.get("data"), flags.get("val_data")
 

@@ -41,7 +41,8 @@ def build_parser():
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
     parser.add_argument("--tasks", help=TASKS_HELP)
     parser.add_argument("--task-data", help="folder with the tasks' files (default: $NANOCHAT_TASK_DATA, else the hub)")
-    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of --data)")
+    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of "
+                        "--data)")
     parser.add_argument("--max-seq-len", type=int, help="tokens per row, at most the model's (default: the model's)")
     parser.add_argument("--num-iterations", type=int, help="optimizer steps (default: one pass over the conversations)")
     parser.add_argument("--total-batch-size", type=int, help="tokens per step, all ranks (default: the base model's)")

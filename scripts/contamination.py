@@ -82,8 +82,9 @@ def training_documents(step_dir: Path, task_data: str | None) -> Iterator[str]:
     if data is None and text is None and tasks is None:
         raise UserError(f"--source {stage}: {step_dir.parent.name} trained on chats of the embedded world, which are made up "
                         "as they are needed; give a file with --data")
+    chats = training_conversations(tasks, task_data or flags.get("task_data")) if tasks else iter(())
     return itertools.chain(documents_of(Path(data)) if data else (), documents_of(Path(text)) if text else (),
-                           messages_of(training_conversations(tasks, task_data or flags.get("task_data"))) if tasks else ())
+                           messages_of(chats))
 
 
 def documents_of(path: Path) -> Iterator[str]:

@@ -42,7 +42,8 @@ def build_parser():
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
     parser.add_argument("--tasks", help=TASKS_HELP)
     parser.add_argument("--task-data", help="folder with the tasks' files (default: $NANOCHAT_TASK_DATA, else the hub)")
-    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of --data)")
+    parser.add_argument("--val-data", help="validation conversations (default: the tasks' validation splits, 1%% of "
+                        "--data)")
     parser.add_argument("--text-data", help="text to mix in: file, folder or shards (default: the embedded world's)")
     parser.add_argument("--text-ratio", type=float, default=0.2,
                         help="share of tokens that are plain text (default 0.2)")

@@ -44,7 +44,8 @@ def chat_files(path: Path) -> list[Path]:
     """The file itself, or those of a folder by name, not recursive."""
     if not os.path.isdir(path):  # os.path answers False where pathlib raises
         return [path]
-    files = sorted(file for file in path.iterdir() if file.name.endswith(CHAT_SUFFIXES) and not file.name.startswith("."))
+    files = sorted(file for file in path.iterdir()
+                   if file.name.endswith(CHAT_SUFFIXES) and not file.name.startswith("."))
     if not files:
         raise UserError(f"{path}: no conversations in this folder; accepted are {', '.join(CHAT_SUFFIXES)}")
     return files

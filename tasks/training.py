@@ -1,11 +1,11 @@
 """What to train on, by name: "smoltalk,gsm8k:4,spelling:0.5,chats.jsonl:2" becomes a mixture and what validates it.
 
-An entry is a task, a group of tasks, `world` (the embedded world), or a path of conversations: .jsonl, .jsonl.gz, .parquet,
-or a folder of them. A number after its colon is how many epochs of it (default 1). With N% after every entry they are
-shares of the conversations, and the mixture is as large as it gets without showing one twice.
+An entry is a task, a group of tasks, `world` (the embedded world), or a path of conversations: .jsonl, .jsonl.gz,
+.parquet, or a folder of them. A number after its colon is how many epochs of it (default 1). With N% after every entry
+they are shares of the conversations, and the mixture is as large as it gets without showing one twice.
 
-Training splits train and validation splits validate; test splits are never opened. A set without a validation split lends
-1% of its training conversations, chosen by their hash, so that copies stay on one side.
+Training splits train and validation splits validate; test splits are never opened. A set without a validation split
+lends 1% of its training conversations, chosen by their hash, so that copies stay on one side.
 """
 
 import hashlib
@@ -26,15 +26,16 @@ from tasks.mixture import Mixture, Sequence, permutation
 from tasks.registry import TASKS, build_task
 from tasks.spelling import SimpleSpelling, SpellingBee
 
-GROUPS = {"arc": ("arc_easy", "arc_challenge"), "spelling": ("spelling_bee", "simple_spelling"), "mc_train": tuple(STEMS)}
+GROUPS = {"arc": ("arc_easy", "arc_challenge"), "spelling": ("spelling_bee", "simple_spelling"),
+          "mc_train": tuple(STEMS)}
 WORLD = "world"
 WORDS = {task.name: task for task in (SpellingBee, SimpleSpelling)}
 NUM_WORD_QUESTIONS = 10_000  # in one epoch of a spelling task, which has as many as one asks for
 MAX_EPOCHS = 1000
 VALIDATION_ONE_IN = 100
 TRAINABLE = tuple(name for name in TASKS if name != "humaneval")  # it has a test split alone
-TASKS_HELP = ("conversations of tasks and files, mixed: comma list of NAME or PATH, each with :EPOCHS or :SHARE%% if you like, "
-              f"such as gsm8k:4,spelling,chats.jsonl; names are {', '.join((WORLD, *GROUPS, *TRAINABLE))}")
+TASKS_HELP = ("conversations of tasks and files, mixed: comma list of NAME or PATH, each with :EPOCHS or :SHARE%% if you "
+              f"like, such as gsm8k:4,spelling,chats.jsonl; names are {', '.join((WORLD, *GROUPS, *TRAINABLE))}")
 
 
 class Entry(NamedTuple):
@@ -119,7 +120,8 @@ def build_mixture(spec: str, task_data: str | None, *, num_world: int, seed: int
 
 
 def training_conversations(spec: str, task_data: str | None) -> Iterator[dict]:
-    """All that --tasks may have trained on, whatever share it was, but for the embedded world: to look for evaluations in."""
+    """All that --tasks may have trained on, whatever share it was, but for the embedded world: to look for evaluations
+    in it."""
     for entry in parse_entries(spec):
         if entry.name != WORLD:
             train, _ = entry_sides(entry.name, task_data, num_world=0, seed=0)
@@ -152,7 +154,8 @@ def parse_entry(text: str) -> Entry:
     try:
         number = float(amount.removesuffix("%"))
     except ValueError:
-        raise UserError(f"--tasks {text}: after the colon a number of epochs such as 2 or 0.5, or a share such as 30%") from None
+        raise UserError(f"--tasks {text}: after the colon a number of epochs such as 2 or 0.5, or a share such as "
+                        "30%") from None
     if not 0 < number <= (100 if is_share else MAX_EPOCHS):
         raise UserError(f"--tasks {text}: above 0, at most {'100%' if is_share else f'{MAX_EPOCHS} epochs'}")
     return Entry(require_name(name), number, is_share)
@@ -201,10 +204,10 @@ def hold_out(task: Task) -> tuple[Subset, Subset]:
             problem = str(error)
     if len(digests) < len(task):
         print0(f"{task.name}: {len(task) - len(digests):,} of {len(task):,} rows left out, such as {problem}")
-    if len(set(digests.values())) < 2:
-        raise UserError(f"--tasks {task.name}: {len(set(digests.values()))} different conversation(s) in it, too few to hold "
-                        "one out")
-    held_out = {d for d in digests.values() if int.from_bytes(d[:8], "big") % VALIDATION_ONE_IN == 0} or {min(digests.values())}
+    different = set(digests.values())
+    if len(different) < 2:
+        raise UserError(f"--tasks {task.name}: {len(different)} different conversation(s) in it, too few to hold one out")
+    held_out = {d for d in different if int.from_bytes(d[:8], "big") % VALIDATION_ONE_IN == 0} or {min(different)}
     train, val = ([i for i, digest in digests.items() if (digest in held_out) == is_val] for is_val in (False, True))
     return Subset(task, train), first_of(task, val)
 

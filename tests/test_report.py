@@ -210,7 +210,8 @@ def test_four_stages_against_every_evaluation_by_hand():
     text = Page(render(card)).text
     table = text[text.index("evaluationBaseMidtrainingSFTRLn"):]
     for row in ("bits per byte1.00000.900 to 1.1001.10001.000 to 1.2001.20001.100 to 1.3001.30001.200 to 1.400",
-                "CORE0.20000.100 to 0.300-0.0500-0.150 to 0.050\u2013\u2013", "ChatCORE\u2013\u20130.30000.200 to 0.4000.40000.300 to 0.500",
+                "CORE0.20000.100 to 0.300-0.0500-0.150 to 0.050\u2013\u2013",
+                "ChatCORE\u2013\u20130.30000.200 to 0.4000.40000.300 to 0.500",
                 "mmlu\u201325%15\u20133550%40\u20136050%40\u20136080", "gsm8k\u2013\u201315%5\u20132525%15\u20133580",
                 "CORE copa70%60\u20138045%35\u201355\u2013\u201380"):
         assert row in table, row

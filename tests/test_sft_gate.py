@@ -1,5 +1,6 @@
-"""The gate of SFT: rows of 64 to 4,096 tokens, 1 to 8 of them at a time, on 1 or 2 ranks. Every batch has targets, the loss
-is finite, and loss and gradient of a step do not depend on how it was cut up. Upstream's SFT goes NaN below 2,048 (#590).
+"""The gate of SFT: rows of 64 to 4,096 tokens, 1 to 8 of them at a time, on 1 or 2 ranks. Every batch has targets, the
+loss is finite, and loss and gradient of a step do not depend on how it was cut up. Upstream's SFT goes NaN below 2,048
+tokens (#590).
 
 Ranks are taken in turn here and their gradients summed, as all-reduce does; real ones are in test_stages.py.
 """
@@ -95,7 +96,7 @@ def test_every_row_of_an_epoch_has_a_target(sequence_len):
 
 
 def test_what_is_cut_and_what_is_dropped_by_hand():
-    """8 of each of 8 kinds: the one without an answer never fits, the answer of 750 bytes needs 1,024, the question of 500
-    needs 512, and the 160 messages of 300 are cut from a length that holds two of them (606) on."""
+    """8 of each of 8 kinds: the one without an answer never fits, the answer of 750 bytes needs 1,024, the question of
+    500 needs 512, and the 160 messages of 300 are cut from a length that holds two of them (606) on."""
     found = {length: fitted(length)[1:] for length in (256, 512, 1024, 4096)}
     assert found == {256: (0, 32), 512: (0, 24), 1024: (8, 8), 4096: (8, 8)}
