@@ -65,9 +65,9 @@ def main(args):
         print0(f"{name:<18} {middle(turns['tok_per_sec'])} tok/s, {middle(turns['tok_per_cpu_sec'])} per s of processor "
                f"time, {middle(turns['tokens'])} tokens")
     for name in list(ways)[1:]:
-        ratios = [a / b for a, b in zip(record["one call"]["tok_per_sec"], record[name]["tok_per_sec"])]
-        print0(f"one call / {name}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-        record[name]["ratio"] = ratios
+        for rate in ("tok_per_sec", "tok_per_cpu_sec"):
+            ratios = [ours / theirs for ours, theirs in zip(record["one call"][rate], record[name][rate])]
+            print0(f"one call / {name}, {rate}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return {"script": "rl_figures", "device": device_name(device), "dtype": dtype_name(dtype),
             "threads": torch.get_num_threads(), "ways": record}
 

@@ -8,6 +8,9 @@ import sys
 import pytest
 
 from nanochat.common import UserError
+from nanochat.engine import Completion
+from nanochat.policy import policy_sequences
+from nanochat.rollouts import reward_groups
 from tasks.reward_file import RewardError, RewardFile
 
 NASTY = '''
@@ -49,6 +52,15 @@ def test_every_way_to_fail_costs_one_call(nasty):
         with pytest.raises(RewardError, match=words.replace("(", r"\(").replace(")", r"\)")):
             nasty.grade(example, answer)
         assert nasty.grade(example, "yes") == 1.0 and nasty.grade(example, "no") == 0.0
+
+
+def test_in_a_group_what_fails_leaves_the_others_what_they_would_have_been_without_it(nasty):
+    texts = ["yes", "loop", "no", "raise", "die", "no"]
+    group = [Completion([number], text, [], [0.0], [False], "stop") for number, text in enumerate(texts)]
+    rewards, = reward_groups([(nasty, nasty[0])], [group])
+    assert [reward.value for reward in rewards] == [1.0, None, 0.0, None, None, 0.0]
+    alone = policy_sequences([7], [group[0], group[2], group[5]], [1.0, 0.0, 0.0])
+    assert str(policy_sequences([7], group, [reward.value for reward in rewards])) == str(alone)  # NaN is not itself
 
 
 def test_what_hung_is_gone_and_a_process_serves_many_calls(nasty):
