@@ -37,7 +37,7 @@ from nanochat.tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 AIMS = ("save", "step", "save", "step", "anywhere")
-STEPS_PER_KILL = 6       # more than a launch makes before it is killed
+STEPS_PER_KILL = 8       # more than a launch makes before it is killed
 SAVE_EVERY = 2
 LAUNCH_TIMEOUT_SEC = 120
 IN_SAVE, PAST, ELSEWHERE = "in a save", "past the newest checkpoint", "elsewhere"
@@ -133,12 +133,14 @@ def wait_until(process: subprocess.Popen, is_there, timeout_sec: float = LAUNCH_
 
 
 def wait_for(aim: str, process: subprocess.Popen, run_dir: Path, before: Disk, rng: random.Random):
-    """Until the launch stands where the aim says, and a random moment longer."""
+    """Until the launch has made up to two checkpoints and stands where the aim says, and a random moment longer."""
     wanted = {"save": IN_SAVE, "step": PAST}.get(aim)
     if wanted:
+        enough = before.newest + rng.randrange(3) * SAVE_EVERY
+        wait_until(process, lambda: look(run_dir).newest >= enough)
         wait_until(process, lambda: where(before, look(run_dir)) == wanted)
     else:
-        far = before.newest + 2 * STEPS_PER_KILL
+        far = before.newest + STEPS_PER_KILL
         wait_until(process, lambda: look(run_dir).newest > far, rng.uniform(0, 8))
     time.sleep(rng.uniform(0, 0.01))
 
@@ -174,7 +176,7 @@ def strike_damage(target: Target, aim: str, rng: random.Random) -> str:
     """Killed when it has an older checkpoint too, then its newest one spoilt. The next launch must name and skip it."""
     before, spoilt = look(target.dir), [path for path in step_paths(target.dir) if step_problem(path, with_hashes=True)]
     process = launch(target, target.dir.name)
-    wait_until(process, lambda: look(target.dir).newest >= max(before.newest, SAVE_EVERY) + SAVE_EVERY)
+    wait_until(process, lambda: look(target.dir).newest >= 2 * SAVE_EVERY)
     wait_for(aim, process, target.dir, before, rng)
     kill(process, None)
     err = target.stderr.read_text()
@@ -195,7 +197,7 @@ def strike_disk(target: Target, aim: str, rng: random.Random) -> str:
     """The disk fills in a save: nothing of it stays, and the next save, with room again, succeeds. Then killed."""
     before = look(target.dir)
     process = launch(target, target.dir.name)
-    wait_until(process, lambda: where(before, look(target.dir)) == PAST)
+    wait_until(process, lambda: (now := look(target.dir)).newest > 0 and where(before, now) == PAST)
     older = {path.name for path in step_paths(target.dir)}
     fill_disk(target.dir, rng)
     failed = wait_for_failed_save(process, target)
@@ -222,10 +224,10 @@ def end_on_a_full_disk(target: Target, rng: random.Random):
 
 
 def wait_for_failed_save(process: subprocess.Popen, target: Target) -> int:
-    found = []
-    wait_until(process, lambda: found.extend(re.findall(r"could not save step (\d+)", target.stderr.read_text())) or found)
-    assert found, target.stderr.read_text()[-3000:]
-    return int(found[0])
+    wait_until(process, lambda: "could not save step" in target.stderr.read_text())
+    err = target.stderr.read_text()
+    assert "could not save step" in err, err[-3000:]
+    return int(re.search(r"could not save step (\d+)", err)[1])
 
 
 STRIKES = {"kill": strike_kill, "term": strike_term, "damage": strike_damage, "disk": strike_disk}
@@ -241,7 +243,8 @@ ROOMY = 2 ** 28  # bytes
 def small_disk(folder: Path):
     """A tmpfs at the folder. PermissionError where nobody may mount one."""
     folder.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOMY}", "tmpfs", str(folder)], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOMY}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
         raise PermissionError("mounting a tmpfs needs root")
     try:
         yield
@@ -275,13 +278,12 @@ def prepare(folder: Path, stage: str, dtype: str) -> list[str]:
     text, chats = folder / "text.jsonl", folder / "chats.jsonl"
     text.write_text("".join(json.dumps({"text": document}) + "\n" for document in texts))
     chats.write_text("".join(json.dumps(chat) + "\n" for chat in conversations("train", 200, 0)))
-    flags = {"base": [*BASE.split(), "--data", str(text)], "sft": [*SFT.split(), "--data", str(chats)], "rl": RL.split()}
-    sources = list(flags)[:list(flags).index(stage)]
-    for source in sources:
-        before = ["--source", "base"] if source == "sft" else []
-        finish(Target(source, [*flags[source], *before, "--num-iterations", "4"], 1, folder, folder / "err.txt"), "straight")
+    flags = {"base": [*BASE.split(), "--data", str(text)], "rl": RL.split(),
+             "sft": [*SFT.split(), "--source", "base", "--data", str(chats)]}
+    for source in {"base": [], "sft": ["base"], "rl": ["base", "sft"]}[stage]:
+        finish(Target(source, [*flags[source], "--num-iterations", "4"], 1, folder, folder / "err.txt"), "straight")
         shutil.copytree(runs_dir(source) / "straight", runs_dir(source) / "struck")
-    return [*flags[stage], *(["--source", "base"] if stage == "sft" else []), "--dtype", dtype]
+    return [*flags[stage], "--dtype", dtype]
 
 
 def drill(*, kills: int, ranks: int = 1, dtype: str = "float32", seed: int = 0, stage: str = "base",
@@ -335,8 +337,8 @@ def build_parser():
 def main(args):
     start = time.monotonic()
     landed = drill(**vars(args))
-    print(f"{args.kills} x {args.way}, {args.stage}, {args.ranks} rank(s), {args.dtype}, {time.monotonic() - start:.0f} s: "
-          "curve, documents and weights equal to the bit")
+    print(f"{args.kills} x {args.way}, {args.stage}, {args.ranks} rank(s), {args.dtype}, "
+          f"{time.monotonic() - start:.0f} s: curve, documents and weights equal to the bit")
     for place, count in sorted(landed.items(), key=lambda item: -item[1]):
         print(f"{count:>4}  {place:<28}{'#' * count}")
 

@@ -131,7 +131,8 @@ def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def line_chart(series: list[Series], *, x_label: str, y_label: str, rules: list[tuple[float, str]] = (),
-               including: tuple[float, ...] = (), marks: list[Mark] = (), width: int = WIDTH, height: int = HEIGHT) -> Html:
+               including: tuple[float, ...] = (), marks: list[Mark] = (), width: int = WIDTH,
+               height: int = HEIGHT) -> Html:
     """Curves on one pair of axes. `rules` are levels to compare with, (y, name); the y axis reaches to all of
     `including`, whatever the curves do."""
     xs, ys = zip(*(point for one in series for point in one.points))

@@ -97,10 +97,10 @@ class Run:
             if (self.dir / "result.json").exists():
                 return read_json(self.dir / "result.json")
         if get_dist_info().rank == 0:
+            is_new = not (exists and resume)
             if wandb:
-                history = read_metrics(self.dir) if exists and resume else None
-                self.sink = WandbSink(wandb, self.dir, stage=self.stage, config=config, history=history)
-            if not (exists and resume):
+                self.sink = WandbSink(wandb, self.dir, stage=self.stage, config=config, is_new=is_new)
+            if is_new:
                 shutil.rmtree(self.dir, ignore_errors=True)
                 write_json(self.dir / "config.json", config)
         self.launch = {key: config.get(key) for key in LAUNCH_KEYS}
@@ -122,6 +122,8 @@ class Run:
             line = {"step": step, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **self.launch}
             with open(self.dir / "launches.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")
+            if self.sink:
+                self.sink.begin(read_metrics(self.dir))
 
     def log(self, metrics: dict):
         """Append a line. On a full disk it waits here for the next one, and training goes on."""
@@ -149,8 +151,6 @@ class Run:
         """Forget what the resumed run writes again: steps after `step`, and evaluations made at it."""
         path = self.dir / "metrics.jsonl"
         if get_dist_info().rank == 0:
-            if self.sink:
-                self.sink.remember()
             text = (path.read_bytes() if path.exists() else b"") + self.pending
             atomic_write(path, b"".join(line for line in text.splitlines(keepends=True) if _is_before(line, step)))
             self.pending = b""

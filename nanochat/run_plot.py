@@ -20,7 +20,7 @@ from nanochat.run import STAGES, read_launches, read_metrics, runs_dir
 MAX_RUNS = 8               # colours that can be told apart
 MAX_EVENTS = 30            # rows of that table, for each run
 CUT_OFF = 5                # times its median: where the axis of a gradient norm ends
-STEEP = 0.02               # of a run: its loss there is where the axis ends, or the fall of its first steps is all one sees
+STEEP = 0.02               # of a run: its loss there is where the axis ends; above, its first steps hide all others
 WIDE, TALL = 740, 300      # of the first chart, where there is room for it
 
 
@@ -47,7 +47,7 @@ def find_folder(name: str) -> Path:
     stage, _, tag = name.partition("/")
     folder = runs_dir(stage) / tag if stage in STAGES and tag else Path(name)
     if not (folder / "metrics.jsonl").is_file() or not (folder / "config.json").is_file():
-        known = sorted(f"{path.parents[1].name}/{path.parent.name}" for path in runs_dir("*").parent.glob("*/*/metrics.jsonl"))
+        known = sorted("/".join(path.parts[-3:-1]) for path in runs_dir("*").parent.glob("*/*/metrics.jsonl"))
         raise UserError(f"{name!r} is no run: a stage and tag, or a folder with config.json and metrics.jsonl; "
                         f"there are: {', '.join(known) or 'none yet'}")
     return folder
@@ -132,14 +132,14 @@ def seconds(run: RunCurves) -> float:
 
 def columns(runs: list[RunCurves]) -> dict:
     """{heading: one text for each run}, those columns that some run has something in."""
-    def shown(value, form="{:.4f}"):
-        return form.format(value) if value is not None else ""
+    def shown(value):
+        return f"{value:.4f}" if value is not None else ""
     found = {
         "steps": [format_steps(run) for run in runs],
         "loss": [shown(smooth_points(run, "loss")[-1][1]) for run in runs],
         "val bpb": [shown(last_value(run, "val_bpb")) for run in runs],
         "val loss": [shown(last_value(run, "val_loss")) for run in runs],
-        "reward": [shown(smooth_points(run, "reward")[-1][1], "{:.3f}") if points(run, "reward") else "" for run in runs],
+        "reward": [shown(smooth_points(run, "reward")[-1][1]) if points(run, "reward") else "" for run in runs],
         "tok/s": [format_count(statistics.median(y for _, y in points(run, "tok_per_sec"))) for run in runs],
         "time": [format_duration(seconds(run)) for run in runs],
         **{name: [str(count_events(run, kind) or "") for run in runs]
@@ -176,21 +176,27 @@ def text_table(runs: list[RunCurves]) -> str:
 # -----------------------------------------------------------------------------
 # The page
 
+class View(NamedTuple):
+    """What the charts of a page share."""
+    runs: list[RunCurves]
+    x: str                   # steps or tokens
+    per_step: list[float]    # of that, for each run
+
+
 def render(runs: list[RunCurves], x: str) -> str:
     """The whole file. x is "steps" or "tokens"."""
-    per_step = [tokens_per_step(run) if x == "tokens" else 1 for run in runs]
+    view = View(runs, x, [tokens_per_step(run) if x == "tokens" else 1 for run in runs])
     title = f"{runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs against each other"
+    figures = [against_first(view), validation(view, "val_bpb", "bits per byte"),
+               validation(view, "val_loss", "nats per token"),
+               both(view, "reward", "Reward", "Mean of the answers sampled for a step.", including=(0, 1)),
+               norms(view), rates(view),
+               both(view, "tok_per_sec", "Speed", "Tokens per second.", including=(0,))]
     body = [el("header", el("p", el("b", "nanochat"), el("span", "training curves"), class_="brand"), el("h1", title),
-                        el("p", lead(runs[0]), class_="lead") if len(runs) == 1 else None),
+               el("p", lead(runs[0]), class_="lead") if len(runs) == 1 else None),
             el("div", summary(runs), class_="failures"),
-            section("Loss", *loss_figures(runs, per_step, x)),
-            section("Details", el("div", list(filter(None, (
-                against_first(runs, per_step, x),
-                validation(runs, per_step, x, "val_bpb", "Validation", "bits per byte of text it has not seen"),
-                validation(runs, per_step, x, "val_loss", "Validation", "nats per token of answers it has not seen"),
-                curves(runs, per_step, x, "reward", "Reward", "means over the sampled answers of a step", including=(0, 1)),
-                norms(runs, per_step, x), rates(runs, per_step, x),
-                curves(runs, per_step, x, "tok_per_sec", "Speed", "tokens per second", including=(0,))))), class_="columns")),
+            section("Loss", *losses(view)),
+            section("Details", el("div", figures, class_="columns")),
             section("What happened", *happenings(runs)),
             section("What differs", *settings_table(runs))]
     return PAGE.format(title=escape(f"nanochat: {title}"), style=STYLE + MORE_STYLE, body=escape(body))
@@ -209,54 +215,58 @@ def tokens_per_step(run: RunCurves) -> int:
 
 def summary(runs: list[RunCurves]) -> Html:
     found = columns(runs)
-    rows = [el("tr", el("th", run.name, None if run.record else el("small", "not finished"), scope="row", class_=f"key r{i}"),
-               [el("td", values[i] or "–") for values in found.values()]) for i, run in enumerate(runs)]
-    return table("run", list(found), rows)
+    names = [el("th", run.name, None if run.record else el("small", "not finished"), scope="row", class_=f"key r{i}")
+             for i, run in enumerate(runs)]
+    return table("run", list(found), [el("tr", name, [el("td", values[i] or "–") for values in found.values()])
+                                      for i, name in enumerate(names)])
 
 
-def along(per_step: float, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [(step * per_step, y) for step, y in values]
+def series(view: View, kind: str, curves: list[list[tuple[float, float]]]) -> list[Series]:
+    """One for each run that has any points, in its colour. `curves` are over steps."""
+    return [Series(f"{kind} r{i}", along(view, i, values)) for i, values in enumerate(curves) if values]
+
+
+def along(view: View, i: int, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(step * view.per_step[i], y) for step, y in values]
 
 
 def below(top: float, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(x, min(y, top)) for x, y in values]
 
 
-def marks(runs: list[RunCurves], per_step: list[float]) -> list[Mark]:
-    return [Mark(f"mark {event.kind} r{i}", event.step * per_step[i], f"{run.name}, step {event.step:,}: {event.text}")
-            for i, run in enumerate(runs) for event in run.events]
+def marks(view: View) -> list[Mark]:
+    return [Mark(f"mark {event.kind} r{i}", event.step * view.per_step[i],
+                 f"{run.name}, step {event.step:,}: {event.text}")
+            for i, run in enumerate(view.runs) for event in run.events]
 
 
-def loss_figures(runs: list[RunCurves], per_step: list[float], x: str) -> list[Html]:
-    smoothed = [smooth_points(run, "loss") for run in runs]
+def losses(view: View) -> list[Html]:
+    raw = [thin(points(run, "loss")) for run in view.runs]
+    smoothed = [smooth(values) for values in raw]
     top = max(values[int(STEEP * len(values))][1] for values in smoothed)
-    series = [Series(f"faint r{i}", along(per_step[i], below(top, thin(points(run, "loss"))))) for i, run in enumerate(runs)]
-    series += [Series(f"line r{i}", along(per_step[i], below(top, values))) for i, values in enumerate(smoothed)]
-    how = dict(x_label=x, y_label="loss, nats per token", marks=marks(runs, per_step))
-    return [key(runs), el("div", line_chart(series, **how, width=WIDE, height=TALL), class_="wide"),
-            el("div", line_chart(series, **how), class_="narrow")]
+    drawn = [*series(view, "faint", [below(top, values) for values in raw]),
+             *series(view, "line", [below(top, values) for values in smoothed])]
+    how = dict(x_label=view.x, y_label="loss, nats per token", marks=marks(view))
+    return [key(view.runs), el("div", line_chart(drawn, **how, width=WIDE, height=TALL), class_="wide"),
+            el("div", line_chart(drawn, **how), class_="narrow")]
 
 
 def key(runs: list[RunCurves]) -> Html:
-    kinds = [kind for kind in ("skipped", "rollback", "restart") if any(count_events(run, kind) for run in runs)]
     names = {"skipped": "update skipped", "rollback": "rollback", "restart": "restart"}
     return el("p", [el("span", run.name, class_=f"key r{i}") for i, run in enumerate(runs)],
-              [el("span", names[kind], class_=f"sign {kind}") for kind in kinds], class_="legend")
+              [el("span", name, class_=f"sign {kind}") for kind, name in names.items()
+               if any(count_events(run, kind) for run in runs)], class_="legend")
 
 
-def against_first(runs: list[RunCurves], per_step: list[float], x: str) -> Html | None:
+def against_first(view: View) -> Html | None:
     """Smoothed losses minus the first run's, from a tenth of the way on, where curves no longer fall steeply."""
-    first = along(per_step[0], smooth_points(runs[0], "loss"))
-    series = []
-    for i, run in enumerate(runs[1:], 1):
-        mine = along(per_step[i], smooth_points(run, "loss"))
-        shared = [(at, y - interpolate(first, at)) for at, y in mine
-                  if max(first[0][0], 0.1 * first[-1][0]) <= at <= first[-1][0]]
-        series += [Series(f"line r{i}", shared)] if shared else []
-    if not series:
-        return None
-    chart = line_chart(series, x_label=x, y_label="difference of loss", including=(0,), rules=[(0, "the first")])
-    return figure("Against the first", f"Smoothed loss minus that of {runs[0].name}; below the line is better.", chart)
+    first, *others = (along(view, i, smooth_points(run, "loss")) for i, run in enumerate(view.runs))
+    begin, end = max(first[0][0], 0.1 * first[-1][0]), first[-1][0]
+    shared = [[(x, y - interpolate(first, x)) for x, y in other if begin <= x <= end] for other in others]
+    drawn = [Series(f"line r{i}", values) for i, values in enumerate(shared, 1) if values]
+    return figure("Against the first", f"Smoothed loss minus that of {view.runs[0].name}; below the line is better.",
+                  line_chart(drawn, x_label=view.x, y_label="difference of loss", including=(0,),
+                             rules=[(0, "the first")])) if drawn else None
 
 
 def interpolate(curve: list[tuple[float, float]], x: float) -> float:
@@ -266,40 +276,36 @@ def interpolate(curve: list[tuple[float, float]], x: float) -> float:
     return y2 if x1 == x2 else y1 + (y2 - y1) * (x - x1) / (x2 - x1)
 
 
-def validation(runs, per_step, x, name: str, title: str, what: str) -> Html | None:
+def validation(view: View, name: str, unit: str) -> Html | None:
     """None for single evaluations, which the table says better."""
-    if all(len(points(run, name)) < 2 for run in runs):
-        return None
-    series = [Series(f"dots r{i}", along(per_step[i], points(run, name))) for i, run in enumerate(runs) if points(run, name)]
-    return figure(title, f"In {what}.", line_chart(series, x_label=x, y_label=what.split(" of ")[0])) if series else None
+    found = [points(run, name) for run in view.runs]
+    chart = max(map(len, found)) > 1 and line_chart(series(view, "dots", found), x_label=view.x, y_label=unit)
+    return figure("Validation", "On what it has not seen.", chart) if chart else None
 
 
-def curves(runs, per_step, x, name: str, title: str, what: str, **how) -> Html | None:
-    series = [Series(kind.format(i), along(per_step[i], draw(run, name)))
-              for kind, draw in (("faint r{}", lambda run, name: thin(points(run, name))), ("line r{}", smooth_points))
-              for i, run in enumerate(runs) if points(run, name)]
-    return figure(title, f"In {what}.", line_chart(series, x_label=x, y_label=title.lower(), **how)) if series else None
+def both(view: View, name: str, title: str, caption: str, **how) -> Html | None:
+    """A figure with raw and smoothed values."""
+    raw = [thin(points(run, name)) for run in view.runs]
+    drawn = [*series(view, "faint", raw), *series(view, "line", [smooth(values) for values in raw])]
+    return figure(title, caption, line_chart(drawn, x_label=view.x, y_label=title.lower(), **how)) if drawn else None
 
 
-def norms(runs, per_step, x) -> Html:
+def norms(view: View) -> Html:
     """One spike must not flatten all the rest."""
-    found = [points(run, "grad_norm") for run in runs]
-    top = CUT_OFF * statistics.median(y for values in found for _, y in values)
-    is_cut = any(y > top for values in found for _, y in values)
-    low = [below(top, values) for values in found]
-    series = [Series(f"faint r{i}", along(per_step[i], thin(values))) for i, values in enumerate(low)]
-    series += [Series(f"line r{i}", along(per_step[i], smooth(thin(values)))) for i, values in enumerate(low)]
-    caption = "Of the mean gradient" + (f", cut off at {top:.3g}." if is_cut else ".")
-    return figure("Gradient norm", caption, line_chart(series, x_label=x, y_label="gradient norm", including=(0,),
-                                                       marks=marks(runs, per_step)))
+    raw = [points(run, "grad_norm") for run in view.runs]
+    top = CUT_OFF * statistics.median(y for values in raw for _, y in values)
+    is_cut = any(y > top for values in raw for _, y in values)
+    low = [thin(below(top, values)) for values in raw]
+    drawn = [*series(view, "faint", low), *series(view, "line", [smooth(values) for values in low])]
+    return figure("Gradient norm", "Of the mean gradient" + (f", cut off at {top:.3g}." if is_cut else "."),
+                  line_chart(drawn, x_label=view.x, y_label="gradient norm", including=(0,), marks=marks(view)))
 
 
-def rates(runs, per_step, x) -> Html:
+def rates(view: View) -> Html:
     """lr_mult times the peak of the matrices; the other groups move with it."""
-    series = [Series(f"line r{i}", along(per_step[i], thin(points(run, "lr_mult", run.plan["matrix_lr"]))))
-              for i, run in enumerate(runs)]
+    found = [thin(points(run, "lr_mult", run.plan["matrix_lr"])) for run in view.runs]
     return figure("Learning rate", "Of the hidden matrices (Muon); the others move with it.",
-                  line_chart(series, x_label=x, y_label="learning rate", including=(0,)))
+                  line_chart(series(view, "line", found), x_label=view.x, y_label="learning rate", including=(0,)))
 
 
 def figure(title: str, caption: str, chart: Html) -> Html:
@@ -316,16 +322,19 @@ def happenings(runs: list[RunCurves]) -> list[Html]:
 def settings_table(runs: list[RunCurves]) -> list[Html]:
     found = differences(runs)
     if not found:
-        return [] if len(runs) == 1 else [el("p", "Nothing that is recorded: settings, data, commit and machine are the "
-                                                  "same.", class_="fine")]
-    rows = [el("tr", el("th", name, scope="row"), [el("td", value) for value in values]) for name, values in found.items()]
+        said = "Nothing that is recorded: settings, data, commit and machine are the same."
+        return [el("p", said, class_="fine")] if len(runs) > 1 else []
+    rows = [el("tr", el("th", name, scope="row"), [el("td", value) for value in values])
+            for name, values in found.items()]
     return [el("div", table("setting", [run.name for run in runs], rows), class_="events")]
 
 
 MORE_STYLE = """
-:root { --r0: #176b5b; --r1: #b9832c; --r2: #3f6fa8; --r3: #95508a; --r4: #b4472f; --r5: #6b8e23; --r6: #2b8c9e; --r7: #7a6a58; }
+:root { --r0: #176b5b; --r1: #b9832c; --r2: #3f6fa8; --r3: #95508a;
+  --r4: #b4472f; --r5: #6b8e23; --r6: #2b8c9e; --r7: #7a6a58; }
 @media (prefers-color-scheme: dark) {
-  :root { --r0: #5fb7a2; --r1: #cc9f57; --r2: #7199cd; --r3: #bd82b3; --r4: #e08a72; --r5: #a3c465; --r6: #63bccb; --r7: #b3a08c; } }
+  :root { --r0: #5fb7a2; --r1: #cc9f57; --r2: #7199cd; --r3: #bd82b3;
+    --r4: #e08a72; --r5: #a3c465; --r6: #63bccb; --r7: #b3a08c; } }
 .r0 { --c: var(--r0); } .r1 { --c: var(--r1); } .r2 { --c: var(--r2); } .r3 { --c: var(--r3); }
 .r4 { --c: var(--r4); } .r5 { --c: var(--r5); } .r6 { --c: var(--r6); } .r7 { --c: var(--r7); }
 header + .failures { margin-top: 2rem; overflow-x: auto; }
@@ -340,7 +349,9 @@ figcaption b { color: var(--ink); }
 .sign { color: var(--soft); } .sign::before { content: ""; display: inline-block; width: 0; height: .875rem;
   margin: 0 .5rem -.125rem .25rem; border-left: 1px solid var(--bad); }
 .sign.rollback::before { border-left-width: 2px; } .sign.restart::before { border-left: 1px dashed var(--soft); }
-.events { overflow-x: auto; } .events td { padding-left: 1rem; } .said { min-width: 12rem; text-align: left; color: var(--soft); }
+.events { overflow-x: auto; }
+.events td { padding-left: 1rem; }
+.said { min-width: 12rem; text-align: left; color: var(--soft); }
 thead .said { display: block; margin-left: .5rem; }
 @media (max-width: 40rem) { .wide { display: none; } .narrow { display: block; } }
 """

@@ -1,11 +1,11 @@
 """Metrics to Weights & Biases, beside metrics.jsonl: the same keys, and one run there for one run here.
 
-The id is drawn once and kept in the run's folder, so a run that was killed goes on in the same place. A row there
-cannot be taken back, so what was sent once is not sent again: steps that a resumed run repeats (on a CPU they are the
-same to the bit) and those after a rollback, up to where it had been. metrics.jsonl has the latter; wandb keeps the
-curve that went wrong, and the next step it gets is the first new one.
+The id is drawn once and kept in the run's folder (wandb.json), so a run that was killed goes on in the same place. What
+wandb had taken when a process was killed only wandb knows, it sends and writes late: so a resumed run offers what
+metrics.jsonl holds, from the first row that wandb does not have. Offline it has none, and each launch leaves a whole
+run in wandb/ of the base directory, to be sent with `wandb sync`.
 
-wandb.json holds {id, step, keys}: the last row that had been sent when metrics.jsonl was cut back.
+Rows there cannot be taken back: after a rollback the steps that were bad stay, and the next row is the first new one.
 """
 
 import os
@@ -17,39 +17,31 @@ from nanochat.files import read_json, write_json
 
 
 class WandbSink:
-    """Of rank 0. Network, account and package are needed to make one; what fails later is said once."""
+    """Of rank 0. Package and account are needed to make one; what fails later is said once and stops nothing."""
 
-    def __init__(self, name: str, run_dir: Path, *, stage: str, config: dict, history: list[dict] | None):
-        """`history` is what metrics.jsonl holds, None for a new run; if wandb has seen nothing of it, it is sent now."""
+    def __init__(self, name: str, run_dir: Path, *, stage: str, config: dict, is_new: bool):
         self.path = run_dir / "wandb.json"
-        sent = read_json(self.path) if history is not None and self.path.exists() else None
-        self.id = sent["id"] if sent else uuid.uuid4().hex[:8]
-        self.step, self.keys = (sent["step"], set(sent["keys"])) if sent else (-1, set())  # of the newest row
+        has_id = not is_new and self.path.exists()
+        self.id = read_json(self.path)["id"] if has_id else uuid.uuid4().hex[:8]
         self.wandb_run = connect(name, self.id, job_type=stage, group=run_dir.name, config=config)
-        for metrics in history or []:
-            self._note(metrics) if sent else self.log(metrics)
+        self.step = self.wandb_run.step  # the first row it can take
+
+    def begin(self, history: list[dict]):
+        """Once the run's folder is claimed and its metrics are cut back to where this launch goes on."""
+        write_json(self.path, {"id": self.id})
+        for metrics in history:
+            self.log(metrics)
 
     def log(self, metrics: dict):
-        """metrics["step"] is the row; keys that it has already, and rows before it, are left out."""
-        if self.wandb_run and self._note(metrics):
-            try:
-                self.wandb_run.log(metrics, step=self.step)
-            except Exception as error:  # whatever it is, it is no reason to stop training
-                print0(f"wandb is left out from step {self.step} on ({error}); metrics.jsonl has everything")
-                self.wandb_run = None
-
-    def _note(self, metrics: dict) -> bool:
-        """Move to this row. Returns whether it brings anything new."""
-        if metrics["step"] > self.step:
-            self.step, self.keys = metrics["step"], set()
-        is_new = metrics["step"] == self.step and not metrics.keys() <= self.keys
-        if is_new:
-            self.keys |= metrics.keys()
-        return is_new
-
-    def remember(self):
-        """Before metrics.jsonl, which says the same, is cut back."""
-        write_json(self.path, {"id": self.id, "step": self.step, "keys": sorted(self.keys)})
+        """metrics["step"] is the row; several calls fill one row."""
+        if self.wandb_run is None or metrics["step"] < self.step:
+            return
+        self.step = metrics["step"]
+        try:
+            self.wandb_run.log(metrics, step=self.step)
+        except Exception as error:  # whatever it is, it is no reason to stop training
+            print0(f"wandb is left out from step {self.step} on ({error}); metrics.jsonl has everything")
+            self.wandb_run = None
 
     def finish(self):
         if self.wandb_run:
@@ -71,5 +63,6 @@ def connect(name: str, run_id: str, **what):
         return wandb.init(project=os.environ.get("WANDB_PROJECT") or "nanochat", name=name, id=run_id, resume="allow",
                           dir=str(base_dir()), allow_val_change=True, **what)
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"--wandb {name}: {reason}; log in once with `wandb login`, or set WANDB_MODE=offline") from None
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"--wandb {name}: {reason}; log in once with `wandb login`, set WANDB_MODE=offline, or leave "
+                        "the flag out") from None

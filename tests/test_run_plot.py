@@ -15,14 +15,16 @@ LAUNCH = {"time": "2026-11-26T12:30:00+00:00", "commit": "0123456789", "world": 
 
 
 def line(step, **changes):
-    return {"step": step, "loss": 5 - step / 10, "lr_mult": 0.5, "grad_norm": 1.0, "tok_per_sec": 1000.0, "dt_sec": 0.5} | changes
+    return {"step": step, "loss": 5 - step / 10, "lr_mult": 0.5, "grad_norm": 1.0, "tok_per_sec": 1000.0,
+            "dt_sec": 0.5} | changes
 
 
 def write_run(tag="d2", *, lines=None, launches=(0,), is_finished=True, stage="base", seed=0, **plan):
     folder = runs_dir(stage) / tag
     folder.mkdir(parents=True)
     settings = {"plan": PLAN | plan, "seed": seed, "dtype": "float32"}
-    (folder / "config.json").write_text(json.dumps({"settings": settings, "commit": "abc", "device": "cpu", "world": 1}))
+    config = {"settings": settings, "commit": "abc", "device": "cpu", "world": 1}
+    (folder / "config.json").write_text(json.dumps(config))
     lines = [line(step) for step in range(1, 41)] if lines is None else lines
     (folder / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (folder / "launches.jsonl").write_text("".join(json.dumps(LAUNCH | {"step": step}) + "\n" for step in launches))
@@ -93,7 +95,8 @@ def test_a_run_lies_as_far_from_the_first_as_its_losses_do():
 def test_runs_of_one_tag_in_two_places_are_told_apart_by_their_paths(tmp_path):
     for place in ("fast", "slow"):
         write_run().rename((tmp_path / place).mkdir() or tmp_path / place / "d2")
-    assert [run.name for run in load_runs([str(tmp_path / place / "d2") for place in ("fast", "slow")])] == ["fast/d2", "slow/d2"]
+    runs = load_runs([str(tmp_path / place / "d2") for place in ("fast", "slow")])
+    assert [run.name for run in runs] == ["fast/d2", "slow/d2"]
 
 
 def test_the_page_needs_nothing_else_and_names_stay_text():
@@ -124,9 +127,10 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     write_run("odd", lines=[{"loss": 3}])
     config = runs_dir("rl") / "d2" / "config.json"
     config.write_text(config.read_text().replace("total_batch_size", "num"))
-    for words, expected in ((["base/nope"], "there are: base/d2, base/empty, base/odd, rl/d2"), (["base/d2", "base/d2"], "twice"),
-                            (["base/empty"], "no step yet"), (["base/odd"], "not a run of these"),
-                            (["rl/d2", "--x", "tokens"], "--x steps"), (["base/d2", "--out", str(tmp_path)], "can be written"),
+    for words, expected in ((["base/nope"], "there are: base/d2, base/empty, base/odd, rl/d2"),
+                            (["base/d2", "base/d2"], "twice"), (["base/empty"], "no step yet"),
+                            (["base/odd"], "not a run of these"), (["rl/d2", "--x", "tokens"], "--x steps"),
+                            (["base/d2", "--out", str(tmp_path)], "can be written"),
                             ([f"base/{i}" for i in range(9)], "at most 8")):
         assert expected in plot(words, capsys)
 
