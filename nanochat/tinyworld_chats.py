@@ -3,7 +3,8 @@
 Each skill is a function (rng, split) -> Item whose content belongs to the split: phrasings, operand pairs, words,
 names, plots and wishes of "val" and "test" never occur in a "train" conversation. They live in neighbours: talk
 (identity, ignorance, comparing, formats), puzzles (sums, letters), recall (reading, memory), tales (stories) and
-facts. Small talk, repeating, looking up and mixtures of skills exist in train only. Graders: tinyworld_grade.py.
+facts. Small talk, repeating, looking up, spelling lists and mixtures of skills exist in train only. Graders:
+tinyworld_grade.py.
 """
 
 import functools
@@ -12,10 +13,13 @@ from typing import Iterator
 
 from nanochat.tinyworld import NOVEL_SHARE, SPLITS, bare, dress
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
-from nanochat.tinyworld_puzzles import arithmetic, letters
+from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
 from nanochat.tinyworld_talk import Item, comparing, formatted, identity, small_talk, turns, unknown
+
+
+OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training: they differ by a word from each other
 
 
 @functools.cache
@@ -24,7 +28,8 @@ def questions_by_fact(split: str, is_novel: bool) -> tuple[tuple[str, str, tuple
     grouped: dict[tuple[str, str], list[str]] = {}
     for kind, key, question in fact_questions(split, is_novel):
         grouped.setdefault((kind, key), []).append(question)
-    return tuple((*fact, tuple(questions)) for fact, questions in grouped.items())
+    return tuple((*fact, tuple(questions)) for fact, questions in grouped.items()
+                 for _ in range(OFTEN.get(fact[0], 1) if split == "train" else 1))
 
 
 def facts(rng: random.Random, split: str) -> Item:
@@ -47,9 +52,10 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 17, "identity": 13, "arithmetic": 11, "letters": 14, "reading": 16, "memory": 10, "story": 6,
-           "unknown": 7, "comparing": 6, "format": 6}
-UNGRADED = {"smalltalk": 1, "repeat": 3, "lookup": 2}
+WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 13, "reading": 19, "memory": 8, "story": 7,
+           "unknown": 6, "comparing": 5, "format": 6}
+UNGRADED = {"smalltalk": 1, "repeat": 3, "lookup": 3, "drill": 4}
+DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)
 
@@ -76,8 +82,8 @@ def conversation(split: str, index: int, seed: int, skills: tuple[str, ...]) -> 
     skill = rng.choices(skills, [(WEIGHTS | TRAIN_ONLY)[name] for name in skills])[0]
     if skill == "smalltalk":
         messages = sum((small_talk(rng) for _ in range(rng.choice((1, 1, 2, 3)))), [])
-    elif skill in ("repeat", "lookup"):
-        messages = {"repeat": repeat, "lookup": lookup}[skill](rng)
+    elif skill in DRILLS:
+        messages = DRILLS[skill](rng)
     else:
         messages = mixed(rng) if skill == "mixed" else MAKERS[skill](rng, split).conversation
     return {"messages": messages, "id": f"{split}-{seed}-{index}", "source": f"tinyworld/{skill}"}

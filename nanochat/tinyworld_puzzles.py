@@ -394,3 +394,13 @@ def letters(rng: random.Random, split: str) -> Item:
     question = dress(rng, say(rng, ASKS[kind].draw(rng, split, ("{w}",)), l=letter, w=shown))
     answer, text = letters_answer(kind, word, letter)
     return Item(turns(question, text), answer, {"kind": kind, "word": word, "letter": letter, "question": question})
+
+
+DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these words|them all]: {x}.", "{x}: spell all.",
+          "[How do you|Can you] spell {x}?", "[Say|Write] the letters of {x}.")
+
+
+def spelling_drill(rng: random.Random) -> list[dict]:
+    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs."""
+    words = [draw_word(rng, "train") for _ in range(rng.choice((3, 4, 6, 8)))]
+    return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), ", ".join(map(" ".join, words)) + ".")

@@ -420,6 +420,20 @@ CLOSINGS = {
          "And if you go to the {p}, you may still see the {h}.",
          "So the {h} learned [to be careful|to share|to wait]."),
 }
+# Told after the opening of a tale whose mood was wished for, so that its end need not look back to the question.
+HINTS = {
+    "happy": ("It was [going to be|the beginning of] a happy day.", "The {h} was happy [that day|and hummed a song].",
+              "This is a happy story[.|, you will see.]", "Everybody was glad to see the {h}."),
+    "sad": ("It was [going to be|the beginning of] a sad day.", "The {h} was sad [that day|and did not know why].",
+            "This is a sad story[.|, I am afraid.]", "There was something sad in the air."),
+    "funny": ("It was [going to be|the beginning of] a funny day.", "The {h} told a joke [to everybody|at breakfast].",
+              "This is a funny story[.|, you will laugh.]", "What happened then makes people laugh to this day."),
+    "scary": ("It was [going to be|the beginning of] a scary night.", "The {h} was scared [of the dark|of every noise].",
+              "This is a scary story[.|, do not be afraid.]", "A cold fear was in the air."),
+    "sleepy": ("It was late, and [all the others were asleep|everybody was sleepy].",
+               "The {h} was sleepy [that day|and yawned].", "This is a story to fall asleep with.",
+               "The moon was up, and [all the birds slept|a cat yawned]."),
+}
 SAD_SHARE = 0.25  # of the tales that may end as they like
 ENDS = ("The end.",) * 8 + ("This is the end of the story.", "That was the end.")
 MIN_WORDS, MAX_WORDS = 50, 90
@@ -451,6 +465,7 @@ def tale_lines(rng: random.Random, event: Event, mood: str, needs_place: bool) -
     """The templates of one tale in order. The order is fixed and each part has its own beginnings, so that a small
     model knows from the last sentence which one is next: with a friend before or after the trouble, it went round in
     circles (dev/LOG.md)."""
+    hint = [rng.choice(HINTS[mood])] if mood else []
     setting = [rng.choice(SETTINGS)] * (rng.random() < (0.5 if needs_place else 0.15))
     trouble = [rng.choice(event.told)] + [rng.choice(SPECIALS)] * (rng.random() < 0.4)
     friend = [rng.choice(FRIENDS)]
@@ -458,7 +473,7 @@ def tale_lines(rng: random.Random, event: Event, mood: str, needs_place: bool) -
     turn = [rng.choice(event.tries)] * (rng.random() < 0.8) + [rng.choice(event.sad if is_sad else event.happy)]
     quip = [rng.choice(QUIPS)] * (not is_sad and rng.random() < 0.25)
     end = [rng.choice(CLOSINGS[mood]), rng.choice(ENDS)]
-    return [rng.choice(OPENINGS), *setting, *trouble, *friend, *turn, *quip, *end]
+    return [rng.choice(OPENINGS), *hint, *setting, *trouble, *friend, *turn, *quip, *end]
 
 
 def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:

@@ -67,7 +67,7 @@ def test_a_conversation_too_long_for_a_row_is_not_replayed():
 def test_no_replayed_conversation_is_about_a_practised_skill():
     """A gain of the practised skill is then practice, not more supervised learning of it."""
     others = tuple(skill for skill in (*SKILLS, *UNGRADED) if skill != "format")
-    sources = {conversation("train", i, 2, others)["source"] for i in range(300)}
+    sources = {conversation("train", i, 2, others)["source"] for i in range(600)}
     assert sources == {f"tinyworld/{skill}" for skill in others}
 
 
