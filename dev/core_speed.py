@@ -101,13 +101,15 @@ def score_padded(model: GPT, items: list, every_position: bool = True) -> list[f
             targets[row, len(prefix) - 1:len(prefix) - 1 + len(continuation)] = torch.tensor(continuation)
         hidden, chosen = model(idx), targets != -100
         if every_position:
-            targets = idx.roll(-1, dims=1)
-            losses = F.cross_entropy(model.logits(hidden.flatten(0, 1)), targets.flatten(), reduction="none").view(idx.shape)
+            losses = cross_entropies(model, hidden.flatten(0, 1), idx.roll(-1, dims=1).flatten()).view(idx.shape)[chosen]
         else:
-            losses = torch.zeros(idx.shape)
-            losses[chosen] = F.cross_entropy(model.logits(hidden[chosen]), targets[chosen], reduction="none")
-        means += [-losses[row][chosen[row]].mean().item() for row in range(len(rows))]
+            losses = cross_entropies(model, hidden[chosen], targets[chosen])
+        means += [-part.mean().item() for part in losses.split(chosen.sum(1).tolist())]
     return means
+
+
+def cross_entropies(model: GPT, hidden, targets):
+    return F.cross_entropy(model.logits(hidden), targets, reduction="none")
 
 
 def report(seconds: dict, asked: dict, gap: float, dtype, repeats: int) -> dict:

@@ -178,7 +178,7 @@ def test_what_stood_in_the_text_of_any_stage_is_on_the_report_card(home, arc):
         trainer.main(trainer.build_parser().parse_args(f"{short} {flags}".split()))
         record = run_script("--source", stage, "--tasks", "arc_easy", "--task-data", arc)
         assert record["findings"]["evaluations"]["arc_easy"]["hit"] == 1, stage
-    page = re.sub("<[^>]*>", " ", report_page.render(report.gather(None, 0.0)))
+    page = re.sub("<[^>]*>", " ", report_page.render(report.gather(None, "2030-01-02T03:04:05+00:00")))
     for name in ("Base", "Midtraining", "SFT"):
         assert f"{name}: 1 of 1 evaluations share 13 words" in page
     assert page.count("quick brown fox") == 3

@@ -1,34 +1,48 @@
-"""What went wrong in upstream nanochat's year, each with the test that would have noticed it here.
+"""What went wrong in upstream nanochat's year, each with the tests that would have noticed it here.
 
-    incident                                                    test
- 1  SFT's mask lost in a refactor (#570, #582)                  test_packing.py::test_packed_chats_supervise_what_their_rendered_masks_say
- 2  SFT's loss is NaN (#590)                                    test_packing.py::test_every_row_of_every_batch_has_a_target
-                                                                test_incidents.py::test_2_every_batch_has_targets_and_a_finite_loss
- 3  a learning rate below zero (#775)                           test_schedules.py::test_multipliers_stay_between_zero_and_one_at_every_step
-                                                                test_incidents.py::test_3_rates_of_a_run_with_accumulation_stay_between_zero_and_the_peak
- 4  the optimizer edited in one of its two copies (a9d0a86)     test_stages.py::test_two_ranks_follow_one_in_float64_through_base_mid_and_sft
- 5  a resized cache (#186), a window ignored in decoding        test_engine.py::test_requests_at_different_positions_in_scattered_blocks_equal_the_full_forward
-    (#456), state lost between chunks (#756)                    test_engine.py::test_random_mixes_equal_the_full_forward_and_leak_no_block
- 6  the first token shared by all samples (8f979a8)             test_engine.py::test_samples_of_a_prompt_differ_from_their_first_token_on
-                                                                test_engine.py::test_a_seed_gives_the_same_samples_in_any_company_and_none_gives_others
- 7  SFT lost the attention window (8b4849d)                     test_checkpoint.py::test_every_config_field_survives_the_handoff_between_stages
-                                                                test_incidents.py::test_7_every_stage_hands_on_the_models_config
- 8  bpb wrong for tokens that are not UTF-8 (#693)              test_loss_eval.py::test_tokens_that_are_not_utf8_count_the_bytes_they_stand_for
-                                                                test_tokenizer.py::test_token_bytes_count_bytes_also_where_a_token_is_half_a_character
- 9  resuming in the second epoch repeats or skips data (#361)   test_incidents.py::test_9_a_run_interrupted_in_any_epoch_sees_every_document_as_often_as_a_straight_one
-10  eval in the calculator (#165), its alarm in a thread (#145) test_calculator.py::test_everything_else_is_refused_in_words
-                                                                test_calculator.py::test_works_off_the_main_thread
-11  more examples asked for than there are (#550), a single     test_core_eval.py::test_prompts_are_those_written_by_hand
-    parquet file (#620), a ratio of 0 (#632)                    test_incidents.py::test_11_a_single_parquet_file_has_both_splits
-                                                                test_scaling.py::test_bad_flags_are_named_with_what_is_accepted
-                                                                test_command_lines.py::test_300_random_command_lines_end_with_0_or_2
-12  parameters never filled (#686)                              test_gpt.py::test_same_seed_same_weights_and_no_parameter_left_uninitialised
-13  evaluation doubles the memory (#616)                        test_incidents.py::test_13_evaluation_copies_no_weights
-                                                                test_incidents.py::test_13_evaluation_copies_no_weights_on_a_gpu
-14  results scraped from text and from constants (#580)         test_incidents.py::test_14_figures_come_from_records_and_records_from_the_run
-15  half characters on the screen (4c3590c)                     test_text_stream.py::test_random_unicode_one_byte_at_a_time_equals_the_whole_and_every_piece_is_utf8
-                                                                test_engine.py::test_random_unicode_streams_to_the_text_that_decoding_at_once_gives
-                                                                test_chat_cli.py::test_multi_byte_text_comes_out_as_utf8_whatever_the_locale
+ 1  SFT's mask lost in a refactor (#570, #582)
+      test_packing.py::test_packed_chats_supervise_what_their_rendered_masks_say
+ 2  SFT's loss is NaN (#590)
+      test_packing.py::test_every_row_of_every_batch_has_a_target
+      test_incidents.py::test_2_every_batch_has_targets_and_a_finite_loss
+ 3  a learning rate below zero (#775)
+      test_schedules.py::test_multipliers_stay_between_zero_and_one_at_every_step
+      test_incidents.py::test_3_rates_of_a_run_with_accumulation_stay_between_zero_and_the_peak
+ 4  the optimizer edited in one of its two copies (a9d0a86)
+      test_stages.py::test_two_ranks_follow_one_in_float64_through_base_mid_and_sft
+ 5  a resized cache (#186), a window ignored in decoding (#456), state lost between chunks (#756)
+      test_engine.py::test_requests_at_different_positions_in_scattered_blocks_equal_the_full_forward
+      test_engine.py::test_random_mixes_equal_the_full_forward_and_leak_no_block
+ 6  the first token shared by all samples (8f979a8)
+      test_engine.py::test_samples_of_a_prompt_differ_from_their_first_token_on
+      test_engine.py::test_a_seed_gives_the_same_samples_in_any_company_and_none_gives_others
+ 7  SFT lost the attention window (8b4849d)
+      test_checkpoint.py::test_every_config_field_survives_the_handoff_between_stages
+      test_incidents.py::test_7_every_stage_hands_on_the_models_config
+ 8  bpb wrong for tokens that are not UTF-8 (#693)
+      test_loss_eval.py::test_tokens_that_are_not_utf8_count_the_bytes_they_stand_for
+      test_tokenizer.py::test_token_bytes_count_bytes_also_where_a_token_is_half_a_character
+ 9  resuming in the second epoch repeats or skips data (#361)
+      test_incidents.py::test_9_a_run_interrupted_in_any_epoch_sees_every_document_as_often_as_a_straight_one
+10  eval in the calculator (#165), its alarm in a thread (#145)
+      test_calculator.py::test_everything_else_is_refused_in_words
+      test_calculator.py::test_works_off_the_main_thread
+11  more examples asked for than there are (#550), a single parquet file (#620), a ratio of 0 (#632)
+      test_core_eval.py::test_prompts_are_those_written_by_hand
+      test_incidents.py::test_11_a_single_parquet_file_has_both_splits
+      test_scaling.py::test_bad_flags_are_named_with_what_is_accepted
+      test_command_lines.py::test_300_random_command_lines_end_with_0_or_2
+12  parameters never filled (#686)
+      test_gpt.py::test_same_seed_same_weights_and_no_parameter_left_uninitialised
+13  evaluation doubles the memory (#616)
+      test_incidents.py::test_13_evaluation_copies_no_weights
+      test_incidents.py::test_13_evaluation_copies_no_weights_on_a_gpu
+14  results scraped from text and from constants (#580)
+      test_incidents.py::test_14_figures_come_from_records_and_records_from_the_run
+15  half characters on the screen (4c3590c)
+      test_text_stream.py::test_random_unicode_one_byte_at_a_time_equals_the_whole_and_every_piece_is_utf8
+      test_engine.py::test_random_unicode_streams_to_the_text_that_decoding_at_once_gives
+      test_chat_cli.py::test_multi_byte_text_comes_out_as_utf8_whatever_the_locale
 
 Numbers are issues, hashes commits of karpathy/nanochat. Below stand those tests that are at home nowhere else.
 """
@@ -79,7 +93,7 @@ def test_2_every_batch_has_targets_and_a_finite_loss(sequence_len, per_pass):
 
 
 def test_9_a_run_interrupted_in_any_epoch_sees_every_document_as_often_as_a_straight_one():
-    """Documents are told apart by their tokens. 90 steps are more than three epochs of 1,350 tokens."""
+    """Documents are told apart by their tokens. 90 steps are more than three epochs."""
     documents = MemoryDocuments([np.arange(100 * i, 100 * i + 3 + i % 50) for i in range(50)])
 
     def rows(num_steps, state=None):
@@ -126,7 +140,8 @@ def trained(prepared, tmp_path_factory):
         for stage, (script, flags) in zip(STAGES, FLAGS.items()):
             text = "--data" if script is base_train else "--text-data"
             data = [text, str(home / "text.jsonl")] if script in (base_train, mid_train) else []
-            records[stage] = script.main(script.build_parser().parse_args([*flags.split(), *data, "--dtype", "float32"]))
+            line = [*flags.split(), *data, "--dtype", "float32"]
+            records[stage] = script.main(script.build_parser().parse_args(line))
             patch.setattr(scaling, "LOCAL_WINDOW", 8)
     return home, records
 
@@ -173,7 +188,8 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        given = {StorageWeakRef(x.untyped_storage()).cdata for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
+        given = {StorageWeakRef(x.untyped_storage()).cdata for x in tree_leaves((args, kwargs))
+                 if isinstance(x, torch.Tensor)}  # views and results in place are nothing new
         self.live = {key: (ref, size) for key, (ref, size) in self.live.items() if not ref.expired()}
         for x in tree_leaves(out):
             if isinstance(x, torch.Tensor):
@@ -186,14 +202,16 @@ class LiveBytes(TorchDispatchMode):
 
 def evaluated_model(width: int, device: str):
     """A model whose weights are most of what there is, after an evaluation; and how to evaluate it again."""
-    config = tiny_gpt(n_layer=8, n_embd=width, n_head=4, n_kv_head=4, layer_types=("full",) * 8, value_embed_layers=()).config
+    config = tiny_gpt(n_layer=8, n_embd=width, n_head=4, n_kv_head=4, layer_types=("full",) * 8,
+                      value_embed_layers=()).config
     model = GPT(config, activation_dtype=torch.bfloat16)
     model.init_weights(0)
     model.to(device)
     docs = MemoryDocuments([list(range(1, 50))])
 
     def evaluate():
-        return evaluate_bpb(model, docs, np.ones(50, np.int32), sequence_len=16, device_batch_size=1, max_tokens=40)
+        return evaluate_bpb(model, docs, np.ones(50, np.int32), sequence_len=16, device_batch_size=1,
+                            max_tokens=40)
     evaluate()
     return sum(p.nbytes for p in model.parameters()), evaluate
 
@@ -206,6 +224,7 @@ def test_13_evaluation_copies_no_weights():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA device")
 def test_13_evaluation_copies_no_weights_on_a_gpu():
     weight_bytes, evaluate = evaluated_model(512, "cuda")
     before = torch.cuda.memory_allocated()
