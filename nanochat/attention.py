@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
 FEW_QUERIES = 8      # up to which a CPU's fused kernel, in bf16, takes 2 to 3 times as long as conversion and fp32 do (dev/LOG.md)
+CACHED_NUMBERS = 1 << 20  # of keys gathered at a time; with values and in fp32 they are 8 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
@@ -52,12 +53,22 @@ def attention_cached(q, cache, layer: int, *, window: int = -1):
     kvcache.StepCache, to which the keys and values of these tokens were appended."""
     out = []
     for rows in cache.groups:
-        k, v = cache.keys_values(layer, rows, window)  # (P, H_kv, S, D)
         mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
         mine, reach = mine.view(*rows.shape, *q.shape[1:]), rows.keys[window]
-        y = _attend_in_tiles(mine, k, v, reach.bias, window, *reach.offsets).flatten(0, 1)
+        slices = _slices(*rows.shape, num_numbers=reach.bias.size(-1) * q[0].numel(), device=q.device)
+        y = [_attend_in_tiles(mine[some], *cache.keys_values(layer, rows, window, some), reach.bias[some], window,
+                              *reach.offsets).flatten(0, 1) for some in slices]
+        y = y[0] if len(y) == 1 else torch.cat(y)
         out.append(y if rows.inverse is None else y[rows.inverse])
     return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def _slices(num_rows: int, num_queries: int, *, num_numbers: int, device: torch.device) -> list[slice]:
+    """Of rows whose keys (num_numbers a row) stay in a processor's cache from their gathering to their use."""
+    num_each = num_rows
+    if device.type == "cpu" and num_queries <= FEW_QUERIES:
+        num_each = max(1, CACHED_NUMBERS // num_numbers)
+    return [slice(begin, begin + num_each) for begin in range(0, num_rows, num_each)]
 
 
 def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):

@@ -196,7 +196,7 @@ class StepCache:
         positions = [p for _, start, num_new in parts for p in range(start, start + num_new)]
         slots = [table[p // BLOCK] * BLOCK + p % BLOCK
                  for table, start, num_new in parts for p in range(start, start + num_new)]
-        self.positions, self.slots = torch.tensor([positions, slots], device=device)
+        self.positions, self._slots = torch.tensor([positions, slots], device=device)
         self.groups, begin = [], 0
         for _, group in itertools.groupby(parts, key=lambda part: (part[2] - 1).bit_length()):
             self.groups.append(self._rows(list(group), begin))
@@ -232,27 +232,12 @@ class StepCache:
     def append(self, layer: int, k, v):
         """k and v (N, H_kv, D) of the new tokens."""
         kv = self._kv[layer].flatten(0, 1)
-        kv[:, 0].index_copy_(0, self.slots, k)
-        kv[:, 1].index_copy_(0, self.slots, v)
+        kv[:, 0].index_copy_(0, self._slots, k)
+        kv[:, 1].index_copy_(0, self._slots, v)
 
-    def keys_values(self, layer: int, rows: Rows, window: int):
-        """k and v (P, H_kv, S, D)."""
-        kv = self._kv[layer].index_select(0, rows.keys[window].blocks)
-        kv = kv.view(rows.shape[0], -1, *kv.shape[2:])  # (P, S, 2, H_kv, D)
+    def keys_values(self, layer: int, rows: Rows, window: int, some: slice):
+        """k and v (P, H_kv, S, D) of some of these rows."""
+        blocks = rows.keys[window].blocks.view(rows.shape[0], -1)[some]
+        kv = self._kv[layer].index_select(0, blocks.flatten())
+        kv = kv.view(len(blocks), -1, *kv.shape[2:])  # (P, S, 2, H_kv, D)
         return kv[:, :, 0].transpose(1, 2), kv[:, :, 1].transpose(1, 2)
-
-    # What a compiled step takes instead of the two above, while every row has one new token
-
-    @property
-    def is_decoding(self) -> bool:
-        return len(self.groups) == 1 and self.groups[0].shape[1] == 1
-
-    def flat(self, layer: int):
-        """(num_blocks * BLOCK, 2, H_kv, D); `slots` are where the new keys and values go."""
-        return self._kv[layer].flatten(0, 1)
-
-    def seen(self, window: int):
-        """Which places of `flat` each row reads, (N, S), and their bias (N, S)."""
-        blocks, bias = self.groups[0].keys[window][:2]
-        places = blocks[:, None] * BLOCK + torch.arange(BLOCK, device=blocks.device)
-        return places.view(bias.size(0), -1), bias.flatten(1)

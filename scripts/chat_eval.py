@@ -68,7 +68,6 @@ def build_parser():
     parser.add_argument("--batch-size", type=int, default=64, help="answers at once (default 64)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--dtype", help="float32, bfloat16, float64 or int8 (default: bf16 where fast)")
-    parser.add_argument("--compile", action="store_true", help="decode with compiled steps: CPU only, needs a C++ compiler")
     return parser
 
 
@@ -100,8 +99,7 @@ def main(args):
         tasks, missing = load_tasks(args) if args.tasks else (
             {skill: TinyWorld(skill, args.split, args.max_items) for skill in skills}, {})
         print0(f"{source}/{tag} step {step}, {args.split} questions, {dtype} on {device}")
-        engine, _, _ = load_chat_engine(source, tag, step, args.device_type, args.dtype, max_rows=args.batch_size,
-                                        use_compile=args.compile)
+        engine, _, _ = load_chat_engine(source, tag, step, args.device_type, args.dtype, max_rows=args.batch_size)
         result = settings | {"names": skills} | evaluate(engine, tasks, args.max_items)
         result |= chatcore_result(result, tasks, missing) if args.tasks == CHATCORE_NAME else {}
         result |= {"seconds": process_seconds()} if args.tasks else {

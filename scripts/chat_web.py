@@ -32,7 +32,8 @@ def build_parser():
     parser.add_argument("--step", type=int, help="step of the model (default: its newest)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--dtype", help="float32, bfloat16 or int8 (default: bf16 where fast)")
-    parser.add_argument("--compile", action="store_true", help="decode with compiled steps: CPU only, needs a C++ compiler")
+    parser.add_argument("--compile", action="store_true", help="compile the decode step of a single answer, for speed (CPU, needs a "
+                                                              "C++ compiler)")
     return parser
 
 

@@ -53,17 +53,23 @@ def test_a_window_of_one_sees_only_itself():
     torch.testing.assert_close(attention(q, k, v, window=1), v, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("numbers", [1, 1 << 30])
+@pytest.mark.parametrize("num_new, tile, dtype, tolerance", [
+    (3, 128, torch.float64, 1e-12), (4, 2, torch.float64, 1e-12), (3, 1, torch.float64, 1e-12),
+    (1, 128, torch.float64, 1e-12), (1, 128, torch.bfloat16, 0.02)])
 @pytest.mark.parametrize("kv_heads", [4, 2])
 @pytest.mark.parametrize("window", [-1, 3])
-@pytest.mark.parametrize("tile, num_new", [(128, 3), (2, 4), (1, 3)])
-def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monkeypatch, kv_heads, window, tile, num_new):
+def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monkeypatch, kv_heads, window, num_new, tile,
+                                                                           dtype, tolerance, numbers):
+    """Keys of one row at a time or of all, queries in tiles or at once; bf16 takes another way where queries are few."""
+    monkeypatch.setattr(attention_module, "CACHED_NUMBERS", numbers)
     monkeypatch.setattr(attention_module, "TILE", tile)
-    q, k, v = random_qkv(4, kv_heads)
-    whole = naive(q, k, v, window, None)
+    q, k, v = (x.to(dtype) for x in random_qkv(4, kv_heads))
+    whole = naive(q.double(), k.double(), v.double(), window, None).to(dtype)
     starts = [2, 9]
     config = GPTConfig(sequence_len=T, vocab_size=1, n_layer=1, n_head=4, n_kv_head=kv_heads, n_embd=4 * D,
                        layer_types=("sliding",), window=window)
-    cache = PagedCache(config, 4, device="cpu", dtype=torch.float64)
+    cache = PagedCache(config, 4, device="cpu", dtype=dtype)
     for row, start in enumerate(starts):
         StepCache(cache, [([row + 1], 0, start)]).append(0, k[row, :start], v[row, :start])
     new = torch.tensor(starts)[:, None] + torch.arange(num_new)
@@ -71,4 +77,4 @@ def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monke
     step = StepCache(cache, [([row + 1], start, num_new) for row, start in enumerate(starts)])
     step.append(0, k[rows, new].flatten(0, 1), v[rows, new].flatten(0, 1))
     out = attention_cached(q[rows, new].flatten(0, 1), step, 0, window=window)
-    torch.testing.assert_close(out, whole[rows, new].flatten(0, 1), rtol=0, atol=1e-12)
+    torch.testing.assert_close(out, whole[rows, new].flatten(0, 1), rtol=0, atol=tolerance)
