@@ -39,7 +39,7 @@ from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task import Task
-from nanochat.task_eval import evaluate_task
+from nanochat.task_eval import evaluate_task, sha256_of_items
 from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
                                  train_step)
 from nanochat.watchdog import Watchdog
@@ -186,7 +186,7 @@ def main(args):
                 "replay": num_replayed, "max_new_tokens": max_new_tokens, "temperature": args.temperature,
                 "seed": args.seed, "dtype": dtype_name(dtype), "kl": args.kl or None, "clip": clip,
                 "updates_per_batch": None if clip is None else args.updates_per_batch,
-                "reward": tasks[0].fingerprint if args.reward is not None else None}
+                "data": None if is_world else fingerprint(questions)}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
                         resume=args.resume, overwrite=args.overwrite, wandb=args.wandb)
     if finished:
@@ -241,11 +241,13 @@ def main(args):
         meter.start_step()
         watchdog.start_step(step + 1)
         batch = step + num_skipped  # what was rolled back is not asked again
-        drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, batch)[rank::world]
-        asked = [(questions[i][0], questions[i][0][questions[i][1]]) for i in drawn]
+        drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, batch)
+        drawn = [(i, drawn[:n].count(i)) for n, i in enumerate(drawn)][rank::world]  # a small file's come twice a step
+        asked = [(questions[i][0], questions[i][0][questions[i][1]]) for i, _ in drawn]
         prompts = [render_prompt(tokenizer, example.conversation) for _, example in asked]
         params = [SamplingParams(max_tokens=max_new_tokens, temperature=args.temperature, n=args.num_samples,
-                                 seed=sample_seed(args.seed, batch, i), logprobs=1) for i in drawn]
+                                 seed=sample_seed(args.seed, batch, i + turn * len(questions)), logprobs=1)
+                  for i, turn in drawn]
         groups = engine.generate(prompts, params)
         rewards = reward_groups(asked, groups)
         sequences = []
@@ -308,6 +310,12 @@ def draw_questions(num_questions: int, num_drawn: int, seed: int, step: int) -> 
     first = step * num_drawn
     return [int(shuffled_order(num_questions, seed, i // num_questions)[i % num_questions])
             for i in range(first, first + num_drawn)]
+
+
+def fingerprint(questions: list[tuple[Task, int]]) -> str:
+    """Of all that may be asked, and of a reward file's text."""
+    files = "".join(task.fingerprint for task in {task: None for task, _ in questions} if isinstance(task, RewardFile))
+    return sha256_of_items([task[i] for task, i in questions]) + files
 
 
 def pass_record(passes: dict | None) -> dict:

@@ -48,7 +48,8 @@ def test_every_way_to_fail_costs_one_call(nasty):
     example = nasty[0]
     assert example.conversation == {"messages": [{"role": "user", "content": "train?"}]} and len(nasty) == 2
     for answer, words in (("raise", "KeyError: 'lost' (line 10)"), ("exit", "exit code 3"), ("die", "exit code -9"),
-                          ("loop", "no value within 0.5 s"), ("regex", "no value within 0.5 s"), ("nothing", "TypeError")):
+                          ("loop", "no value within 0.5 s"), ("regex", "no value within 0.5 s"),
+                          ("nothing", "TypeError")):
         with pytest.raises(RewardError, match=words.replace("(", r"\(").replace(")", r"\)")):
             nasty.grade(example, answer)
         assert nasty.grade(example, "yes") == 1.0 and nasty.grade(example, "no") == 0.0
@@ -76,8 +77,8 @@ def test_what_hung_is_gone_and_a_process_serves_many_calls(nasty):
 @pytest.mark.parametrize("answer", ["loop", "regex"])
 def test_a_busy_process_whose_parent_is_gone_ends_by_its_alarm(tmp_path, answer):
     (tmp_path / "nasty.py").write_text(NASTY)
-    code = f"from tasks import reward_child as child; child.GRACE_SEC = 1; child.main({str(tmp_path / 'nasty.py')!r}, '60')"
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    code = "import sys; from tasks import reward_child as child; child.GRACE_SEC = 1; child.main(sys.argv[1], '60')"
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "nasty.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.communicate(json.dumps(["reward", [{}, answer], 0]).encode() + b"\n", timeout=60)
     assert process.returncode == -signal.SIGALRM
 
@@ -103,4 +104,5 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path, monkeypatch, text, wor
 def test_the_example_grades():
     task = RewardFile("dev/reward_example.py", "validation", 5.0)
     word = task[0].meta["item"]["word"]
-    assert [task.grade(task[0], text) for text in (f"{word}, {word}, {word}.", f"I say {word}.", "no")] == [1.0, 0.5, 0.0]
+    said = (f"{word}, {word}, {word}.", f"I say {word}.", "no")
+    assert [task.grade(task[0], text) for text in said] == [1.0, 0.5, 0.0]

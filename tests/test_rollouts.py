@@ -47,7 +47,8 @@ def test_a_grader_that_fails_costs_its_own_answer_alone():
     group = [answer("0"), answer("raise"), answer("1"), answer("nan"), answer("", error="too long")]
     (rewards,) = reward_groups([(task, task[0])], [group])
     assert [reward.value for reward in rewards] == [1.0, None, 0.0, None, None]
-    assert "ZeroDivisionError" in rewards[1].problem and "nan" in rewards[3].problem and rewards[4].problem == "too long"
+    assert "ZeroDivisionError" in rewards[1].problem and "nan" in rewards[3].problem
+    assert rewards[4].problem == "too long"
 
 
 def test_pass_at_k_of_a_task_by_hand():
