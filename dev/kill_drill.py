@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 AIMS = ("save", "step", "save", "step", "anywhere")
 STEPS_PER_KILL = 8       # more than a launch makes before it is killed
 SAVE_EVERY = 2
-LAUNCH_TIMEOUT_SEC = 120
+LAUNCH_TIMEOUT_SEC = 3600  # for a machine that has other things to do
 IN_SAVE, PAST, ELSEWHERE = "in a save", "past the newest checkpoint", "elsewhere"
 MODULES = {"base": "scripts.base_train", "sft": "scripts.chat_sft", "rl": "scripts.chat_rl"}
 BASE = "--depth 2 --max-seq-len 64 --total-batch-size 1024 --eval-tokens 512 --device-batch-size 4"
@@ -78,7 +78,7 @@ def launch(target: Target, tag: str) -> subprocess.Popen:
 
 
 def finish(target: Target, tag: str):
-    code = launch(target, tag).wait(timeout=600)
+    code = launch(target, tag).wait(timeout=LAUNCH_TIMEOUT_SEC)
     assert code == 0, target.stderr.read_text()[-3000:]
 
 
@@ -218,7 +218,7 @@ def end_on_a_full_disk(target: Target, rng: random.Random):
     process = launch(target, target.dir.name)
     wait_until(process, lambda: where(before, look(target.dir)) == PAST)
     fill_disk(target.dir, rng)
-    code, err = process.wait(timeout=600), target.stderr.read_text()
+    code, err = process.wait(timeout=LAUNCH_TIMEOUT_SEC), target.stderr.read_text()
     assert code == 1 and f"--resume auto from step_{look(target.dir).newest:08d}" in err.splitlines()[-1], err[-3000:]
     resize_disk(target.dir, ROOMY)
 
