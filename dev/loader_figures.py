@@ -2,14 +2,13 @@
 
     python -m scripts.tok_train --data texts/ && python -m dev.loader_figures waste --data texts/
     python -m dev.loader_figures speed --data texts/
-    python -m dev.loader_figures bpb --data texts/
+    python -m dev.loader_figures bpb --data texts/ --packer concatenation --seed 1
 
 The documents are web-like: the text end to end, cut to lengths from a lognormal distribution with a median of 2,700
 characters and sigma 1.05. Needs a tokenizer (scripts.tok_train). Waste and speed are of rows of 2,048 tokens.
 """
 
 import argparse
-import itertools
 import json
 import statistics
 import tempfile
@@ -32,14 +31,15 @@ from nanochat.tokenizer import Tokenizer
 from nanochat.train_loop import build_optimizer, train_step
 
 MEDIAN_CHARS, SIGMA = 2700, 1.05
+NUM_VAL = 200  # documents held out
 SEQUENCE_LEN = 2048
 CPU = torch.device("cpu")
 
 
-def web_like_documents(data: str, seed: int, shrink: int = 1) -> list[str]:
+def web_like_documents(data: str, shrink: int = 1) -> list[str]:
     """The text cut to web-like lengths, divided by `shrink`; the last document ends where the text does."""
     text = "\n\n".join(read_documents(data))
-    rng, start, documents = np.random.default_rng(seed), 0, []
+    rng, start, documents = np.random.default_rng(0), 0, []
     while start < len(text):
         num_chars = max(1, round(float(np.exp(rng.normal(np.log(MEDIAN_CHARS / shrink), SIGMA)))))
         documents.append(text[start:start + num_chars])
@@ -152,40 +152,40 @@ def train(packer: RowPacker, split, run_plan, tokenizer: Tokenizer, seed: int) -
 
 def show_bpb(documents: list[str], tokenizer: Tokenizer, args):
     """On held-out documents twice: end to end, as evaluate_bpb does it, and each from its beginning for one row."""
-    ids = [np.array(document) for document in tokenize_documents(tokenizer, documents)]
-    val, split = MemoryDocuments(ids[:200]), MemoryDocuments(ids[200:])
-    starts = [MemoryDocuments([document[:args.max_seq_len + 1]]) for document in ids[:200] if len(document) > 1]
     run_plan = plan(args.depth, vocab_size=tokenizer.vocab_size, max_seq_len=args.max_seq_len, world=1,
                     device_type="cpu", num_iterations=args.num_iterations, total_batch_size=args.total_batch_size,
                     device_batch_size=args.total_batch_size // args.max_seq_len)
-    print(f"{split.lengths.sum():,} tokens in {len(split.lengths):,} documents, median {np.median(split.lengths):.0f}; "
-          f"{run_plan.total_tokens:,} seen, rows of {args.max_seq_len + 1}, depth {args.depth}")
-    for seed, name in itertools.product(range(args.seeds), PACKERS):
-        packer = PACKERS[name](split.lengths, args.max_seq_len + 1, seed=seed, can_cut=True)
-        begun = time.monotonic()
-        model = train(packer, split, run_plan, tokenizer, seed)
+    num_read = int(np.searchsorted(np.cumsum([len(text) for text in documents]), 6 * run_plan.total_tokens))
+    ids = [np.array(document) for document in tokenize_documents(tokenizer, documents[:NUM_VAL + num_read])]
+    val, split = MemoryDocuments(ids[:NUM_VAL]), MemoryDocuments(ids[NUM_VAL:])
+    starts = [document[:args.max_seq_len + 1] for document in ids[:NUM_VAL] if len(document) > 1]
+    num_bytes = [tokenizer.token_bytes()[document].sum() for document in starts]
+    packer = PACKERS[args.packer](split.lengths, args.max_seq_len + 1, seed=args.seed, can_cut=True)
+    begun = time.process_time()
+    model = train(packer, split, run_plan, tokenizer, args.seed)
 
-        def bpb(documents):
-            return evaluate_bpb(model, documents, tokenizer.token_bytes(), sequence_len=args.max_seq_len,
-                                device_batch_size=8, max_tokens=10 ** 9)
-        num_bytes = [tokenizer.token_bytes()[document.tokens(0, 1, None)].sum() for document in starts]
-        from_start = np.average([bpb(document) for document in starts], weights=num_bytes)
-        print(f"seed {seed} {name:>14}: end to end {bpb(val):.4f}, from their beginning {from_start:.4f} "
-              f"bits per byte ({time.monotonic() - begun:.0f} s)", flush=True)
+    def bpb(documents):
+        return evaluate_bpb(model, documents, tokenizer.token_bytes(), sequence_len=args.max_seq_len,
+                            device_batch_size=8, max_tokens=10 ** 9)
+    from_start = np.average([bpb(MemoryDocuments([document])) for document in starts], weights=num_bytes)
+    assert packer.epoch == 0, "less text than is trained on"
+    print(f"depth {args.depth}, {run_plan.total_tokens:,} tokens in rows of {args.max_seq_len + 1}, seed {args.seed}, "
+          f"{args.packer:>13}: end to end {bpb(val):.4f}, from their beginning {from_start:.4f} bits per byte "
+          f"({time.process_time() - begun:.0f} s of processor time)", flush=True)
 
 
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["waste", "speed", "bpb"])
     parser.add_argument("--data", required=True, help="text to cut documents from: file or folder")
-    parser.add_argument("--seed", type=int, default=0, help="of the documents' lengths (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of order and weights (default 0)")
     parser.add_argument("--repeats", type=int, default=5, help="speed: measurements (default 5)")
     bpb = parser.add_argument_group("bpb")
     bpb.add_argument("--depth", type=int, default=2)
     bpb.add_argument("--max-seq-len", type=int, default=256, help="documents shrink as rows do (default 256)")
-    bpb.add_argument("--num-iterations", type=int, default=150)
+    bpb.add_argument("--num-iterations", type=int, default=100)
     bpb.add_argument("--total-batch-size", type=int, default=4096)
-    bpb.add_argument("--seeds", type=int, default=2)
+    bpb.add_argument("--packer", choices=PACKERS, default="ours")
     return parser
 
 
@@ -194,7 +194,7 @@ def main(args):
     compute_init("cpu")
     tokenizer = Tokenizer.load(tokenizer_path())
     shrink = SEQUENCE_LEN // args.max_seq_len if args.what == "bpb" else 1
-    documents = web_like_documents(args.data, args.seed, shrink)
+    documents = web_like_documents(args.data, shrink)
     print0(f"{len(documents):,} documents, {sum(map(len, documents)) / 1e6:.1f} million characters")
     if args.what == "waste":
         show_waste(np.array([len(ids) for ids in tokenize_documents(tokenizer, documents)]), args.seed)

@@ -79,15 +79,16 @@ def collate(rows: list[list[Sequence]], sequence_len: int, pad_id: int) -> Batch
                 weights[r, span] = sequence.weights[1:]
             start = span.stop
     has_weights = any(sequence.weights is not None for row in rows for sequence in row)
-    idx, targets, doc_ids, weights = (torch.from_numpy(x) for x in (idx, targets, doc_ids, weights))
-    return Batch(idx, targets, doc_ids, target_rows(targets), weights if has_weights else None)
+    # All of it in numpy: torch operations in the loader's thread would start a second team of OpenMP threads.
+    arrays = idx, targets, doc_ids, target_rows(targets)
+    return Batch(*map(torch.from_numpy, arrays), torch.from_numpy(weights) if has_weights else None)
 
 
-def target_rows(targets: torch.Tensor) -> torch.Tensor:
+def target_rows(targets: np.ndarray) -> np.ndarray:
     """Flat positions of the targets, filled up to a multiple of ROW_MULTIPLE with one that has none, if there is."""
-    has_target = targets.flatten() >= 0
-    rows, others = has_target.nonzero().squeeze(1), (~has_target).nonzero().squeeze(1)
-    return torch.cat((rows, others[:1].expand(-len(rows) % ROW_MULTIPLE))) if len(others) else rows
+    has_target = targets.reshape(-1) >= 0
+    rows, others = np.flatnonzero(has_target), np.flatnonzero(~has_target)
+    return np.concatenate((rows, np.repeat(others[:1], -len(rows) % ROW_MULTIPLE)))
 
 
 def pack_greedily(sequences: list[Sequence], sequence_len: int) -> list[list[Sequence]]:

@@ -48,7 +48,7 @@ def test_what_was_read_is_either_used_once_or_still_waiting(documents, num_rows)
 @pytest.mark.parametrize("can_cut", [True, False])
 def test_pieces_never_overlap_and_together_with_what_waits_and_the_waste_they_are_everything(can_cut):
     """One epoch of random documents, some much longer than a row where they may be cut. Waste are ends of documents."""
-    for trial in range(60):
+    for trial in range(40):
         rng = np.random.default_rng(trial)
         row_tokens = int(rng.integers(2, 300))
         lengths = rng.integers(1, (int(rng.integers(1, 4 * row_tokens)) if can_cut else row_tokens) + 1,
@@ -158,7 +158,7 @@ def batch_and_state(batches, passes=2):
 def test_after_a_rollback_every_resume_skips_the_batches_in_between(documents):
     straight = [batch for batch, _ in (batch_and_state(batches) for batches in [loader(documents)] for _ in range(30))]
     rng = np.random.default_rng(0)
-    for _ in range(5):
+    for _ in range(4):
         batches, kept, states, skipped = loader(documents), [], [None], set()
         for _ in range(2):  # rollbacks: to a random earlier step, twice
             for _ in range(rng.integers(1, 8)):
