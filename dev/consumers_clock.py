@@ -4,11 +4,13 @@
     python -m dev.consumers_clock --before ../before --consumer chat_eval --model-tag quickstart
 
 Both read a copy of the run directory $NANOCHAT_BASE_DIR with an SFT model that both can load. What is timed is a whole
-process, from its start to its exit, as a person waits for it; every round is one of each, the order changing.
+process, from its start to its exit: seconds as a person waits for it, and seconds of processor time, which others on the
+machine do not change much. Every round is one of each, the order changing.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -37,14 +39,20 @@ def build_parser():
     return parser
 
 
-def seconds_of(consumer: str, tree: Path, tag: str, base: str) -> float:
+def seconds_of(consumer: str, tree: Path, tag: str, base: str) -> tuple[float, float]:
+    """(on the clock, of processor time)."""
     words = [word.replace("_", " ") if "?" in word else word for word in CONSUMERS[consumer].split()]
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), processor_sec()
     done = subprocess.run([sys.executable, "-m", *words, "--model-tag", tag], cwd=tree, capture_output=True, text=True,
                           env={**os.environ, "NANOCHAT_BASE_DIR": base, "PYTHONPATH": ""})
     if done.returncode:
         raise UserError(f"{consumer} failed in {tree}: {done.stderr.strip().splitlines()[-1]}")
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, processor_sec() - used
+
+
+def processor_sec() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def copy_run_directory(tag: str, target: str):
@@ -62,13 +70,15 @@ def main(args):
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: at least 1")
     trees, seconds = {"before": args.before.resolve(), "now": HERE}, {"before": [], "now": []}
-    with tempfile.TemporaryDirectory() as base:
-        copy_run_directory(args.model_tag, base)
-        for number in range(args.rounds):
-            for name in sorted(trees, reverse=number % 2 == 1):
+    for number in range(args.rounds):
+        for name in sorted(trees, reverse=number % 2 == 1):
+            with tempfile.TemporaryDirectory() as base:  # a fresh one: an evaluation that is there already is not repeated
+                copy_run_directory(args.model_tag, base)
                 seconds[name].append(seconds_of(args.consumer, trees[name], args.model_tag, base))
-    for name, times in seconds.items():
-        print0(f"{args.consumer:<10} {name:<7} {statistics.median(times):6.2f} s ({min(times):.2f} to {max(times):.2f})")
+    for name, pairs in seconds.items():
+        for what, times in zip(("clock", "processor"), zip(*pairs)):
+            print0(f"{args.consumer:<10} {name:<7} {what:<10} {statistics.median(times):6.2f} s ({min(times):.2f} to "
+                   f"{max(times):.2f})")
     return {"script": "consumers_clock", "consumer": args.consumer, "seconds": seconds}
 
 

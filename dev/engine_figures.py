@@ -75,16 +75,21 @@ class Listener:
 
     def __init__(self):
         self.times, self.ids, self.done = [], [], threading.Event()
+        self.num_wanted, self.has_wanted = 0, threading.Event()
 
     def __call__(self, delta):
         self.times.append(time.perf_counter())
         self.ids += [token.id for token in delta.logprobs]
+        if len(self.times) >= self.num_wanted:
+            self.has_wanted.set()
         if delta.finish_reason:
             self.done.set()
 
-    def wait_for(self, num_tokens: int):
-        while len(self.times) < num_tokens and not self.done.is_set():
-            time.sleep(0.002)
+    def wait_for_more(self, num_tokens: int):
+        """Without polling, which would take a core from the engine every time."""
+        self.has_wanted.clear()
+        self.num_wanted = len(self.times) + num_tokens
+        assert self.has_wanted.wait(240)
 
 
 def gaps_between(listeners: list[Listener], begin: float, end: float) -> list[float]:
@@ -99,7 +104,7 @@ def measure_gaps(engine: Engine, rng: random.Random, num_streams: int) -> dict:
 
     def wait_for_tokens(n: int) -> float:
         for listener in listeners:
-            listener.wait_for(len(listener.times) + n)
+            listener.wait_for_more(n)
         return time.perf_counter()
 
     marks = [wait_for_tokens(WARM_UP_TOKENS), wait_for_tokens(QUIET_TOKENS)]

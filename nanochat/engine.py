@@ -35,7 +35,7 @@ from nanochat.served import ServedGPT
 from nanochat.text_stream import TextStream, merge_parts
 
 STEP_TOKENS = 2048     # computed in one step, at most
-LIVE_TOKENS = 64       # the same, at first, while somebody listens to a running answer
+LIVE_TOKENS = 64       # of prompts, at first, while somebody listens to a running answer
 MIN_LIVE_TOKENS = 16   # prompts get on, however slow
 LIVE_SLOWDOWN = 1.6    # such a step may take so many times as long as one of answers alone; gaps between tokens double at most
 SCORE_ROWS = 512       # logits alive at once when scoring: 64 MB at 32,768 ids
@@ -388,8 +388,8 @@ class Engine:
         """(request, how many of its ids to compute), in ascending order of the number: answers come before prompts,
         the longest running first, and what is left of the budget admits who waits."""
         answering = [r for r in self._running if r.num_pending == 1]
-        budget = int(self.live_tokens) if any(r.on_delta for r in answering) else self.step_tokens
-        budget = max(budget, len(answering) + 1)
+        is_heard = any(r.on_delta for r in answering)
+        budget = len(answering) + int(self.live_tokens) if is_heard else max(self.step_tokens, len(answering) + 1)
         chosen = {}
         for request in answering + [r for r in self._running if r.num_pending > 1]:
             num_new = min(request.num_pending, budget - sum(chosen.values()))
@@ -493,7 +493,7 @@ class Engine:
             self._answers_sec = seconds if self._answers_sec is None else 0.9 * self._answers_sec + 0.1 * seconds
         elif self._answers_sec and any(r.on_delta for r, _ in batch[:num_answering]):
             change = min(max(LIVE_SLOWDOWN * self._answers_sec / seconds, 0.5), 1.2)
-            if change < 1 or sum(n for _, n in batch) >= int(self.live_tokens):
+            if change < 1 or sum(n for _, n in batch[num_answering:]) >= int(self.live_tokens):
                 self.live_tokens = min(max(self.live_tokens * change, MIN_LIVE_TOKENS), self.step_tokens)
 
     def _sample(self, requests: list[Request], hidden):
