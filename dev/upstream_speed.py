@@ -148,6 +148,7 @@ def main(args):
             for number in range(args.rounds + 1):
                 for contender in contenders:
                     speed = contender.tok_per_sec(num_rows)
+                    print(f"    round {number}, {num_rows} rows, {contender.name}: {speed:,.1f} tok/s", file=sys.stderr)
                     if number:  # the first warms up
                         speeds[contender.name].append(speed)
             print_speeds(num_rows, speeds)

@@ -21,7 +21,7 @@ import nanochat.engine
 from types import SimpleNamespace
 from fake_engine import INFO, FakeEngine, FakeTokenizer, deltas
 from nanochat.gpt import GPTConfig
-def load(*args):
+def load(*args, **flags):
     if "--step" in sys.argv:
         print("loading", file=sys.stderr, flush=True)
         time.sleep(60)
@@ -37,7 +37,7 @@ main(build_parser().parse_args())
 @pytest.fixture
 def refusal(monkeypatch, capsys):
     """refusal(*argv) -> the line on stderr; a model that gets loaded is a failure."""
-    def load(*args):
+    def load(*args, **flags):
         pytest.fail("the model was loaded before the address was checked")
     monkeypatch.setattr("nanochat.engine.load_chat_engine", load)
     monkeypatch.delenv("NANOCHAT_API_KEY", raising=False)
