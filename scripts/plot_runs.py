@@ -30,6 +30,8 @@ def main(args):
         raise UserError(f"{len(args.runs)} runs: at most {MAX_RUNS} can be told apart in one chart")
     runs = load_runs(args.runs)
     page, out = render(runs, args.x), args.out or base_dir() / "report" / "runs.html"
+    if out.is_dir():
+        raise UserError(f"--out {out}: a folder; give the file to write, such as runs.html")
     try:
         atomic_write(out, page)
     except OSError as error:
