@@ -31,7 +31,7 @@ def main(args):
     runs = load_runs(args.runs)
     page, out = render(runs, args.x), args.out or base_dir() / "report" / "runs.html"
     if out.is_dir():
-        raise UserError(f"--out {out}: a folder; give the file to write, such as runs.html")
+        raise UserError(f"--out {out}: a folder; give a file that can be written")
     try:
         atomic_write(out, page)
     except OSError as error:
