@@ -259,8 +259,8 @@ class Reply:
         if self.num_top is None:
             return None
         return {"refusal": None, "content": [
-            {**self.token(token.id, token.logprob), "top_logprobs": [self.token(*top) for top in token.top[:self.num_top]]}
-            for token in tokens]}
+            {**self.token(token.id, token.logprob),
+             "top_logprobs": [self.token(*top) for top in token.top[:self.num_top]]} for token in tokens]}
 
     def token(self, id: int, logprob: float) -> dict:
         """A special token has a name and no bytes."""

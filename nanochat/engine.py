@@ -37,7 +37,7 @@ from nanochat.text_stream import TextStream, merge_parts
 STEP_TOKENS = 2048     # computed in one step, at most
 LIVE_TOKENS = 64       # of prompts, at first, while somebody listens to a running answer
 MIN_LIVE_TOKENS = 16   # prompts get on, however slow
-LIVE_SLOWDOWN = 1.6    # such a step may take so many times as long as one of answers alone; gaps between tokens double at most
+LIVE_SLOWDOWN = 1.6    # such a step may take so many times as long as one of answers alone
 SCORE_ROWS = 512       # logits alive at once when scoring: 64 MB at 32,768 ids
 MAX_LOGPROBS = 20      # OpenAI's bound
 TOOL_SEC = 60.0        # a tool that has said nothing by then has failed
@@ -487,7 +487,7 @@ class Engine:
         self._retire()
 
     def _pace(self, batch: list[tuple[Request, int]], seconds: float):
-        """Adapt how much of prompts a step takes while somebody listens: what that costs depends on model and machine."""
+        """Adapt how much of prompts a step takes while somebody listens: its cost depends on model and machine."""
         num_answering = sum(n == 1 for _, n in batch)
         if num_answering == len(batch):
             self._answers_sec = seconds if self._answers_sec is None else 0.9 * self._answers_sec + 0.1 * seconds
@@ -609,7 +609,8 @@ class Engine:
             if finished := [request for request in requests if request.finish_reason]:
                 for request in finished:
                     requests.remove(request)
-                    self.pool.register(request.table, request.numbers, request.tokens, request.num_computed, is_end=True)
+                    self.pool.register(request.table, request.numbers, request.tokens, request.num_computed,
+                                       is_end=True)
                     self._drop_blocks(request)
 
     def _end_running(self, reason: str, error: str | None = None):

@@ -192,7 +192,8 @@ def test_the_official_types_accept_our_responses():
     assert completion.choices[0].message.content == "so 42" and completion.choices[0].finish_reason == "stop"
     usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
     assert completion.usage.model_dump(exclude_unset=True) == usage
-    for chunk in (reply.first_chunk(), reply.delta_chunk(Delta([{"type": "text", "text": "x"}], 1)), *reply.last_chunks(answer)):
+    delta = Delta([{"type": "text", "text": "x"}], 1)
+    for chunk in (reply.first_chunk(), reply.delta_chunk(delta), *reply.last_chunks(answer)):
         ChatCompletionChunk.model_validate(chunk)
         assert chunk["usage"] is None or chunk["choices"] == []
     Model.model_validate(api.model_card(INFO, 512))

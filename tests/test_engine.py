@@ -285,7 +285,8 @@ def test_score_equals_the_full_forward(tok, monkeypatch):
 @pytest.mark.parametrize("field, value", [
     ("max_tokens", 0), ("max_tokens", 1.5), ("temperature", -0.1), ("temperature", float("nan")),
     ("temperature", 10 ** 400), ("temperature", "hot"), ("top_k", -1), ("top_k", True), ("top_p", 0),
-    ("top_p", 1.01), ("n", 0), ("logprobs", -1), ("logprobs", 21), ("logprobs", True), ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
+    ("top_p", 1.01), ("n", 0), ("logprobs", -1), ("logprobs", 21), ("logprobs", True),
+    ("seed", 0.5), ("stop", ("",)), ("stop", (3,))])
 def test_settings_out_of_range_are_refused_by_name(field, value):
     with pytest.raises(UserError, match=f"^{field} "):
         SamplingParams(**{field: value})

@@ -140,7 +140,8 @@ def test_the_official_client_reads_logprobs_whole_and_streamed():
     tokens = whole.logprobs.content
     assert [token.token for token in tokens] == [tok.decode([id]) for id in ids]
     assert bytes(byte for token in tokens for byte in token.bytes).decode("utf-8", "replace") == whole.message.content
-    assert [token for chunk in chunks if chunk.choices[0].logprobs for token in chunk.choices[0].logprobs.content] == tokens
+    streamed = [chunk.choices[0].logprobs for chunk in chunks]
+    assert [token for logprobs in streamed if logprobs for token in logprobs.content] == tokens
     assert [(token.logprob, token.top_logprobs) for token in alone] == [(token.logprob, []) for token in tokens]
     expected = model.logits(model(torch.tensor([prompt + ids]))[0])[len(prompt) - 1:-1].log_softmax(-1)
     for token, id, row in zip(tokens, ids, expected, strict=True):
