@@ -4,7 +4,7 @@
 
 Every contender is a process of its own, because both packages are called nanochat. They load once and then decode in
 turn, one at a time, so that what else the machine does meets all of them alike. Ours are the dtypes of --dtypes,
-upstream's fp32 and bf16; ratios are to the better of those two. Timed is decoding alone, from each row's first token on.
+upstream's fp32 and bf16; ratios are to the better of those two. Timed is decoding alone, from each row's first token.
 """
 
 import argparse
@@ -84,9 +84,11 @@ def our_decoder(args, dtype: str):
     device = torch.device("cpu")
     tokenizer = bench.shape_tokenizer(args.vocab_size)
     begin = time.perf_counter()
-    engine = bench.build_engine(bench.random_model(our_config(args)), tokenizer, choose_dtype(dtype, device, can_be_int8=True),
-                                device, max(sizes(args)), use_compile=not args.no_compile)
-    print(f"ours {dtype}: loaded{'' if args.no_compile else ' and compiled'} in {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+    engine = bench.build_engine(bench.random_model(our_config(args)), tokenizer,
+                                choose_dtype(dtype, device, can_be_int8=True), device, max(sizes(args)),
+                                use_compile=not args.no_compile)
+    how = "loaded" if args.no_compile else "loaded and compiled"
+    print(f"ours {dtype}: {how} in {time.perf_counter() - begin:.1f} s", file=sys.stderr)
 
     def decode(num_rows: int) -> tuple[float, int]:
         prompt, = bench.random_prompts(tokenizer, 1, args.prompt_len)
@@ -116,8 +118,9 @@ class Contender:
     def __init__(self, name: str):
         self.name = name
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "dev.upstream_speed", *sys.argv[1:], "--contender", name], cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if name.startswith("ours") else subprocess.DEVNULL)
+            [sys.executable, "-W", "ignore", "-m", "dev.upstream_speed", *sys.argv[1:], "--contender", name], cwd=ROOT,
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=None if name.startswith("ours") else subprocess.DEVNULL)
 
     def tok_per_sec(self, num_rows: int) -> float:
         self.process.stdin.write(f"{num_rows}\n")
@@ -132,10 +135,12 @@ class Contender:
 
 
 def print_speeds(num_rows: int, speeds: dict[str, list[float]]):
-    best = max((name for name in speeds if name.startswith("upstream")), key=lambda name: statistics.median(speeds[name]))
+    theirs = [name for name in speeds if name.startswith("upstream")]
+    best = max(theirs, key=lambda name: statistics.median(speeds[name]))
     for name, values in speeds.items():
-        ratios = sorted(mine / theirs for mine, theirs in zip(values, speeds[best]))
-        print(f"{num_rows:4} rows  {name:<18} {statistics.median(values):9,.1f} tok/s ({min(values):,.1f} to {max(values):,.1f})   "
+        ratios = sorted(mine / other for mine, other in zip(values, speeds[best]))
+        print(f"{num_rows:4} rows  {name:<18} {statistics.median(values):9,.1f} tok/s "
+              f"({min(values):,.1f} to {max(values):,.1f})   "
               f"{statistics.median(ratios):5.2f} times {best} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
 
 

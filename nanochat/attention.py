@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
-FEW_QUERIES = 8      # up to which a CPU's fused kernel, in bf16, takes 2 to 3 times as long as conversion and fp32 do (dev/LOG.md)
-CACHED_NUMBERS = 1 << 20  # of keys gathered at a time; with values and in fp32 they are 8 MB (dev/LOG.md)
+FEW_QUERIES = 8      # up to which a CPU's fused kernel is 2 to 3 times as slow in bf16 as in fp32, conversion included
+CACHED_NUMBERS = 1 << 20  # of keys gathered at a time; with values and in fp32 8 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 

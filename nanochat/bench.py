@@ -1,8 +1,8 @@
 """What an engine's speed is measured with: a model of any shape without training, the machine's limits, the clock.
 
-A decode step reads every weight, and every key and value that its rows may see, once: those bytes over the bandwidth are
-the least it can take. A prefill multiplies every weight with every token: those FLOPs over the machine's are the least it
-can take. Speed does not depend on what a model knows, so random weights do as well as trained ones.
+A decode step reads every weight, and every key and value that its rows may see, once: those bytes over the bandwidth
+are the least it can take. A prefill multiplies every weight with every token: those FLOPs over the machine's are the
+least it can take. Speed does not depend on what a model knows, so random weights do as well as trained ones.
 """
 
 import itertools

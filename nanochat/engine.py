@@ -175,9 +175,9 @@ class Engine:
                  use_prefix_cache: bool = True, step_tokens: int = STEP_TOKENS, live_tokens: int = LIVE_TOKENS,
                  tool: Callable[[str], str] = calculate, use_compile: bool = False):
         """max_rows requests run at once, others wait; max_context (default: the model's) bounds prompt + answer.
-        dtype defaults to what the model computes in; int8 is of the weights (quant.py). num_blocks to what memory allows. `tool` gets the code of a call
-        and returns what the model is told; a CalculatorError is told too, anything else ends the request. use_compile
-        takes seconds here and makes decoding a single row on a CPU faster (served.py); needs common.has_compiler."""
+        dtype defaults to what the model computes in, int8 is of its weights (quant.py); num_blocks to what memory allows.
+        `tool` gets the code of a call and returns what the model is told; a CalculatorError is told too, anything else
+        ends the request. use_compile takes seconds here and makes a single row on a CPU faster (served.py)."""
         config = model.config
         assert tokenizer.vocab_size == config.vocab_size, f"{tokenizer.vocab_size} ids, model: {config.vocab_size}"
         self.max_rows, self.max_context = max_rows, max_context or config.sequence_len

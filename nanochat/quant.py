@@ -1,8 +1,8 @@
 """int8 weights: a quarter of fp32's bytes to read for every token, activations as they were.
 
 Each output channel has one scale, its largest weight over 127; a weight is a whole number of them from -127 to 127.
-Only what a decode step reads whole is worth it: the matrices and the head, not the embeddings. What it costs in bits per
-byte is in dev/LOG.md. Left out: groups within a channel, calibration, int8 activations.
+Only what a decode step reads whole is worth it: the matrices and the head, not the embeddings. What it costs in bits
+per byte is in dev/LOG.md. Left out: groups within a channel, calibration, int8 activations.
 
 N tokens, I inputs, O outputs.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-MAX_ROWS = 16  # above them multiplying in the activations' dtype saves more than making those weights costs (dev/LOG.md)
+MAX_ROWS = 16  # above them the kernel's time grows with the rows; weights in the activations' dtype are made instead
 
 
 class Int8(NamedTuple):
@@ -35,7 +35,8 @@ def dequantize(weight: Int8):
 
 def multiply_int8(x, weight: Int8):
     """(N, I) -> (N, O)."""
-    if x.device.type == "cpu" and x.size(0) <= MAX_ROWS and x.dtype == torch.bfloat16:  # in fp32 it takes 25 times as long
+    # The kernel takes 25 times as long in fp32 (torch 2.13, dev/LOG.md).
+    if x.device.type == "cpu" and x.size(0) <= MAX_ROWS and x.dtype == torch.bfloat16:
         return torch.ops.aten._weight_int8pack_mm(x, *weight)
     return F.linear(x, weight.values.to(x.dtype)) * weight.scale
 

@@ -5,8 +5,8 @@ works on one token at a time, so tokens of different requests at different posit
 kvcache.StepCache knows whose they are.
 
 Compiled, a single token takes another way through the same layers: all of a layer but its attention is two functions,
-whose products are loops over a weight's rows. Left out: compiled steps of several rows (slower so far, dev/LOG.md), CUDA
-graphs.
+whose products are loops over a weight's rows. Left out: compiled steps of several rows (slower so far, dev/LOG.md),
+CUDA graphs.
 
 N tokens, C channels, H query heads, H_kv key/value heads, D head dim, V vocab.
 """
@@ -92,7 +92,8 @@ class ServedGPT:
     def _decode_row(self, x, ids, cos, sin, cache):
         for number, layer in enumerate(self._row_layers):
             value = None if layer.value_embed is None else F.embedding(ids, layer.value_embed)
-            q, k, v = compiled(row_before_attention)(x, layer.qkv, value, cos, sin, self.config.n_head, self.config.n_kv_head)
+            q, k, v = compiled(row_before_attention)(x, layer.qkv, value, cos, sin,
+                                                     self.config.n_head, self.config.n_kv_head)
             cache.append(number, k, v)
             y = attention_cached(q, cache, number, window=layer.window).flatten(1)
             x = compiled(row_after_attention)(x, y, layer.attn_out, layer.mlp_in, layer.mlp_out)
@@ -111,7 +112,8 @@ class ServedGPT:
 
 def build_layers(model: GPT, value_embeds: list, weight) -> list[Layer]:
     return [Layer(weight(torch.cat((b.q.weight, b.k.weight, b.v.weight))), weight(b.attn_out.weight),
-                  weight(b.mlp_in.weight), weight(b.mlp_out.weight), value_embeds[b.layer], b.window) for b in model.blocks]
+                  weight(b.mlp_in.weight), weight(b.mlp_out.weight), value_embeds[b.layer], b.window)
+            for b in model.blocks]
 
 
 def heads(qkv, value, cos, sin, H: int, H_kv: int):

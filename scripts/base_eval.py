@@ -31,8 +31,8 @@ def build_parser():
     parser.add_argument("--eval-tokens", type=int, default=2 ** 20, help="at most so many tokens (default 1048576)")
     parser.add_argument("--device-batch-size", type=int, default=8, help="rows per forward pass (default 8)")
     parser.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    parser.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast), or int8: "
-                                        "weights as an int8 engine serves them")
+    parser.add_argument("--dtype", help="of activations: float32, bfloat16, float64 (default: bf16 where fast); or int8, "
+                                        "weights as an int8 engine has them")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default 0)")
     return parser
 

@@ -5,8 +5,8 @@
     python -m scripts.infer_bench --random --depth 12 --vs transformers                       # beside Hugging Face
 
 The bounds are measured in the same run: read bandwidth by summing a matrix by rows, FLOP/s by a square matmul. A decode
-step cannot be faster than its bytes (weights, and the keys and values its rows see) over the bandwidth: MBU is the share
-reached. A prefill cannot be faster than its FLOPs over the machine's: MFU. Answers are greedy and never end early.
+step cannot be faster than its bytes (weights, and the keys and values its rows see) over the bandwidth: MBU is the
+share reached. A prefill cannot be faster than its FLOPs over the machine's: MFU. Answers are greedy and never end early.
 """
 
 import argparse
@@ -41,14 +41,14 @@ def build_parser():
     group.add_argument("--model-tag", help="its name (default: the newest)")
     group.add_argument("--step", type=int, help="its step (default: the newest)")
     group.add_argument("--device-type", help="cuda, mps or cpu (default: the best there is)")
-    group.add_argument("--compile", action="store_true", help="compile the decode step first (CPU, needs a C++ compiler)")
+    group.add_argument("--compile", action="store_true", help="compile the step of a single row first (CPU)")
     group.add_argument("--dtype", help="comma list of float32, bfloat16, float64, int8 (default: bf16 where fast)")
     group = parser.add_argument_group("work")
     group.add_argument("--batch-sizes", default="1,16", help="comma list of answers at once (default %(default)s)")
     group.add_argument("--prompt-len", type=int, default=128, help="tokens of a prompt (default %(default)s)")
     group.add_argument("--decode-len", type=int, default=96, help="tokens of an answer (default %(default)s)")
-    group.add_argument("--turns", type=int, default=4, help="of a chat whose past stays in the prefix cache; 0 for none "
-                                                            "(default %(default)s)")
+    group.add_argument("--turns", type=int, default=4,
+                       help="of a chat whose past stays in the prefix cache; 0 for none (default %(default)s)")
     group.add_argument("--repeats", type=int, default=3, help="of which the median is reported (default %(default)s)")
     group.add_argument("--vs", choices=["transformers"], help="the same shape through its generate, in the same run")
     return parser
@@ -60,13 +60,15 @@ def main(args):
     device = compute_init(args.device_type)
     if args.compile:
         require_compiler(device)
-    dtypes = [choose_dtype(name, device, can_be_int8=True) for name in (args.dtype.split(",") if args.dtype else [None])]
+    names = args.dtype.split(",") if args.dtype is not None else [None]
+    dtypes = [choose_dtype(name, device, can_be_int8=True) for name in names]
     batch_sizes = parse_batch_sizes(args.batch_sizes)
     transformers = import_transformers() if args.vs else None
     model, tokenizer, info = load(args, device)
     config = model.config
-    print0(f"{info['source'] or 'random'} {info['tag']}: depth {config.n_layer}, width {config.n_embd}, {config.n_head} heads, "
-           f"{config.vocab_size:,} ids, {count(config)['total']:,} parameters, on {device_name(device)}, "
+    print0(f"{info['source'] or 'random'} {info['tag']}: depth {config.n_layer}, width {config.n_embd}, "
+           f"{config.n_head} heads, {config.vocab_size:,} ids, {count(config)['total']:,} parameters, "
+           f"on {device_name(device)}, "
            f"{torch.get_num_threads()} threads")
 
     rows, turns = [], []
@@ -80,7 +82,8 @@ def main(args):
         print0(f"  weights cast{' and steps compiled' if args.compile else ''} in {load_sec:.1f} s")
         print0(HEADER)
         for num_rows in batch_sizes:
-            rows.append(measure_row(engine, limits, num_rows, args) | {"dtype": dtype_name(dtype), "load_sec": load_sec})
+            row = measure_row(engine, limits, num_rows, args)
+            rows.append(row | {"dtype": dtype_name(dtype), "load_sec": load_sec})
             print_row(rows[-1])
         if args.turns:
             turns.append({"dtype": dtype_name(dtype), "turns": measure_turns(engine, args)})
@@ -93,7 +96,8 @@ def main(args):
                       total_sec=process_seconds(), device=device_name(device), dtype=",".join(map(dtype_name, dtypes)),
                       peak_rss_bytes=peak_rss_bytes(), num_params=count(config)["total"], depth=config.n_layer,
                       vocab_size=config.vocab_size, prompt_len=args.prompt_len, decode_len=args.decode_len,
-                      num_threads=torch.get_num_threads(), is_compiled=args.compile, rows=rows, turns=turns, transformers=others)
+                      num_threads=torch.get_num_threads(), is_compiled=args.compile, rows=rows, turns=turns,
+                      transformers=others)
 
 
 # -----------------------------------------------------------------------------
@@ -128,8 +132,8 @@ def load(args, device: torch.device):
     if not args.random:
         model, tokenizer, info = load_model(args.source, args.model_tag, args.step, device=device, dtype=torch.float32)
         if longest_row(args) > model.config.sequence_len:
-            raise UserError(f"--prompt-len {args.prompt_len}, --decode-len {args.decode_len} and --turns {args.turns} need "
-                            f"rows of {longest_row(args)}; this model takes {model.config.sequence_len}")
+            raise UserError(f"--prompt-len {args.prompt_len}, --decode-len {args.decode_len}, --turns {args.turns} "
+                            f"need rows of {longest_row(args)}; this model takes {model.config.sequence_len}")
         return model, tokenizer, info
     depth, vocab_size = args.depth if args.depth is not None else 12, args.vocab_size or 32768
     if not MIN_VOCAB_SIZE <= vocab_size <= bench.MAX_VOCAB_SIZE or args.vocab_size == 0:
@@ -146,13 +150,14 @@ def load(args, device: torch.device):
 
 def measure_row(engine, limits, num_rows: int, args) -> dict:
     """One line of the table: medians over the repeats, after one that warms up."""
-    timings = [bench.measure(engine, bench.random_prompts(engine.tokenizer, num_rows, args.prompt_len, seed), args.decode_len)
-               for seed in range(args.repeats + 1)][1:]
+    prompts = [bench.random_prompts(engine.tokenizer, num_rows, args.prompt_len, seed) for seed in range(args.repeats + 1)]
+    timings = [bench.measure(engine, some, args.decode_len) for some in prompts][1:]
     speeds = [t.tok_per_sec for t in timings]
     ttft, tpot = (statistics.median(values) for values in zip(*((t.ttft_sec, t.tpot_sec) for t in timings)))
     least_ttft = limits.prefill_sec(engine.model.config, num_rows * args.prompt_len)
     least_tpot = limits.decode_sec(engine, num_rows, timings[0].context)
-    return {"batch_size": num_rows, "tok_per_sec": statistics.median(speeds), "tok_per_sec_range": [min(speeds), max(speeds)],
+    return {"batch_size": num_rows, "tok_per_sec": statistics.median(speeds),
+            "tok_per_sec_range": [min(speeds), max(speeds)],
             "ttft_sec": ttft, "tpot_sec": tpot, "mbu": least_tpot / tpot, "mfu": least_ttft / ttft,
             "bound": {"tok_per_sec": num_rows / least_tpot, "ttft_sec": least_ttft, "tpot_sec": least_tpot},
             "step_bytes": round(least_tpot * limits.bytes_per_sec), "bytes_per_sec": limits.bytes_per_sec,
@@ -195,8 +200,10 @@ def measure_transformers(transformers, config, device: torch.device, dtype: torc
     ids = torch.randint(0, 256, (num_rows, args.prompt_len), device=device)
 
     def seconds(num_tokens: int) -> float:
-        return bench.best_sec(lambda: model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0,
-                                                     min_new_tokens=num_tokens, max_new_tokens=num_tokens), device, args.repeats)
+        return bench.best_sec(lambda: model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0, min_new_tokens=num_tokens,
+            max_new_tokens=num_tokens), device, args.repeats)
+
     ttft = seconds(1)
     tpot = (seconds(args.decode_len) - ttft) / (args.decode_len - 1)
     return {"batch_size": num_rows, "dtype": dtype_name(dtype), "tok_per_sec": num_rows / tpot, "ttft_sec": ttft,
@@ -211,9 +218,10 @@ HEADER = "  rows      tok/s  (possible)   TTFT ms (possible)   TPOT ms (possible
 
 def print_row(row: dict):
     bound = row["bound"]
-    print0(f"{row['batch_size']:6} {row['tok_per_sec']:10,.0f} {bound['tok_per_sec']:11,.0f} {1e3 * row['ttft_sec']:9.1f} "
-           f"{1e3 * bound['ttft_sec']:10.1f} {1e3 * row['tpot_sec']:9.2f} {1e3 * bound['tpot_sec']:10.2f} {row['mbu']:6.0%} "
-           f"{row['mfu']:6.0%} {row['weight_bytes'] / 2**20:13,.0f} {row['cache_bytes'] / 2**20:10,.0f}")
+    print0(f"{row['batch_size']:6} {row['tok_per_sec']:10,.0f} {bound['tok_per_sec']:11,.0f} "
+           f"{1e3 * row['ttft_sec']:9.1f} {1e3 * bound['ttft_sec']:10.1f} "
+           f"{1e3 * row['tpot_sec']:9.2f} {1e3 * bound['tpot_sec']:10.2f} {row['mbu']:6.0%} {row['mfu']:6.0%} "
+           f"{row['weight_bytes'] / 2**20:13,.0f} {row['cache_bytes'] / 2**20:10,.0f}")
 
 
 def print_turns(turns: list[dict]):
@@ -224,9 +232,10 @@ def print_turns(turns: list[dict]):
 
 def print_others(rows: list[dict], others: list[dict]):
     for ours, other in zip(rows, others):
-        print0(f"  transformers {other['version']}, {other['dtype']}, {other['batch_size']} rows: {other['tok_per_sec']:,.0f} "
-               f"tok/s, TTFT {1e3 * other['ttft_sec']:.1f} ms; ours in {ours['dtype']} {ours['tok_per_sec'] / other['tok_per_sec']:.2f} "
-               "times as fast")
+        ratio = ours["tok_per_sec"] / other["tok_per_sec"]
+        print0(f"  transformers {other['version']}, {other['dtype']}, {other['batch_size']} rows: "
+               f"{other['tok_per_sec']:,.0f} tok/s, TTFT {1e3 * other['ttft_sec']:.1f} ms; ours in {ours['dtype']} "
+               f"{ratio:.2f} times as fast")
 
 
 if __name__ == "__main__":

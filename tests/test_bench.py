@@ -21,7 +21,8 @@ def small_limits(monkeypatch):
 def build_engine(dtype=torch.float32, **config):
     config = GPTConfig(**(dict(sequence_len=64, vocab_size=300, n_layer=2, n_head=2, n_kv_head=1, n_embd=32,
                                layer_types=("full", "sliding"), window=5) | config))
-    return bench.build_engine(bench.random_model(config), bench.shape_tokenizer(config.vocab_size), dtype, CPU, max_rows=4)
+    tokenizer = bench.shape_tokenizer(config.vocab_size)
+    return bench.build_engine(bench.random_model(config), tokenizer, dtype, CPU, max_rows=4)
 
 
 @pytest.mark.parametrize("vocab_size", [265, 266, 8192, bench.MAX_VOCAB_SIZE])
@@ -76,8 +77,9 @@ def test_the_record_has_a_row_for_every_batch_size_and_dtype(capsys):
 
 @pytest.mark.parametrize("flags, words", [
     (["--batch-sizes", "1,x"], "--batch-sizes '1,x'"), (["--batch-sizes", ""], "--batch-sizes"),
-    (["--dtype", "int4"], "--dtype int4"), (["--dtype", "int8,"], "--dtype :"), (["--prompt-len", "0"], "--prompt-len 0"),
-    (["--decode-len", "1"], "--decode-len 1"), (["--vocab-size", "264"], "--vocab-size 264"), (["--depth", "0"], "--depth 0"),
+    (["--dtype", "int4"], "--dtype int4"), (["--dtype", "int8,"], "--dtype :"), (["--decode-len", "1"], "--decode-len 1"),
+    (["--prompt-len", "0"], "--prompt-len 0"), (["--vocab-size", "264"], "--vocab-size 264"),
+    (["--depth", "0"], "--depth 0"),
     (["--depth", "400"], "GiB"), (["--source", "rl"], "--source is for a trained model"),
     (["--vs", "transformers"], "extra `hf`")])
 def test_a_mistake_is_one_line(flags, words, capsys, monkeypatch):

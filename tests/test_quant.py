@@ -77,7 +77,8 @@ def test_an_int8_engine_scores_as_the_model_with_rounded_weights(tok, monkeypatc
 
 
 def test_an_int8_engine_takes_new_weights(tok):
-    engine, params = Engine(tiny_model(tok, torch.float32), tok, dtype=torch.int8), SamplingParams(max_tokens=5, temperature=0)
+    params = SamplingParams(max_tokens=5, temperature=0)
+    engine = Engine(tiny_model(tok, torch.float32), tok, dtype=torch.int8)
     other = tiny_model(tok, torch.float32)
     with torch.no_grad():
         other.wte.weight.add_(1)
