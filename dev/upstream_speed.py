@@ -4,7 +4,8 @@
 
 Every contender is a process of its own, because both packages are called nanochat. They load once and then decode in
 turn, one at a time, so that what else the machine does meets all of them alike. Ours are the dtypes of --dtypes,
-upstream's fp32 and bf16; ratios are to the better of those two. Timed is decoding alone, from each row's first token.
+upstream's fp32 and bf16, as shipped: with what our compute_init sets, its bf16 gains too (dev/LOG.md). Ratios are to the
+better of those two. Timed is decoding alone, from each row's first token.
 """
 
 import argparse
@@ -80,8 +81,8 @@ def our_config(args):
 def our_decoder(args, dtype: str):
     import torch
     from nanochat import bench
-    from nanochat.common import choose_dtype
-    device = torch.device("cpu")
+    from nanochat.common import choose_dtype, compute_init
+    device = compute_init("cpu")
     tokenizer = bench.shape_tokenizer(args.vocab_size)
     begin = time.perf_counter()
     engine = bench.build_engine(bench.random_model(our_config(args)), tokenizer,
@@ -103,8 +104,6 @@ def sizes(args) -> list[int]:
 
 def contend(args):
     """Answer every line on stdin, a number of rows, with seconds and tokens."""
-    from nanochat.common import compute_init
-    compute_init("cpu")
     who, dtype = args.contender.split()
     decode = {"upstream": upstream_decoder, "ours": our_decoder}[who](args, dtype)
     for line in sys.stdin:
