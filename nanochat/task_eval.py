@@ -176,11 +176,6 @@ def grade(task: Task, example: Example, completion: Completion) -> Grade:
     return Grade(score, None)
 
 
-def safe_grade(task: Task, example: Example, completion: Completion) -> float:
-    """The reward of an answer; 0 when it or its grader failed."""
-    return grade(task, example, completion).score
-
-
 def wilson_interval(k: float, n: int, z: float = 1.96) -> tuple[float, float]:
     """Score interval of a proportion (Wilson 1927): k successes, or the sum of scores in [0, 1], of n.
 
