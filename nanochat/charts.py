@@ -60,10 +60,12 @@ def format_bytes(num_bytes: float) -> str:
 def format_duration(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
+    if seconds >= 20 * 60:  # as many figures as a tile of the report card holds
+        seconds = 60 * round(seconds / 60)
     minutes, seconds = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"{minutes} min {seconds} s" if 0 < minutes < 20 else f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def format_money(usd: float) -> str:
