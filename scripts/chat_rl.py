@@ -23,7 +23,7 @@ import argparse
 import copy
 from collections import Counter
 
-from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, resume
+from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, record_rollback, resume
 from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
                              get_dist_info, has_fast_bf16, print0)
 from nanochat.conversation import render, render_prompt
@@ -205,7 +205,7 @@ def main(args):
     start_step = state["step"]
     engine = Engine(model, tokenizer, max_rows=128)
     meter = Meter(last, state["meter"])
-    reward_sum, num_skipped = state.get("reward_sum", 0.0), state.get("num_skipped", 0)
+    reward_sum, skipped = state.get("reward_sum", 0.0), (state["loader"] or {"skipped": []})["skipped"]
     print0(f"{', '.join(names)}: {last} steps of {args.prompts_per_step} questions x {args.num_samples} answers "
            f"from {source['source']}/{source['tag']} step {source['step']}")
 
@@ -216,7 +216,7 @@ def main(args):
     while True:
         # once in a while, and when told to stop: save, before anything that could fail
         if step > saved_step and (stopping or is_due(step, args.save_every, last)):
-            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum, "num_skipped": num_skipped,
+            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum, "loader": {"skipped": skipped},
                               "guards": guard.state()})
             saved_step = step
         if stopping:
@@ -240,7 +240,7 @@ def main(args):
         # one step: this rank's questions, all answers in one call
         meter.start_step()
         watchdog.start_step(step + 1)
-        batch = step + num_skipped  # what was rolled back is not asked again
+        batch = batch_of(step, skipped)  # what was rolled back is not asked again
         drawn = draw_questions(len(questions), args.prompts_per_step, args.seed, batch)
         drawn = [(i, drawn[:n].count(i)) for n, i in enumerate(drawn)][rank::world]  # a small file's come twice a step
         asked = [(questions[i][0], questions[i][0][questions[i][1]]) for i, _ in drawn]
@@ -295,7 +295,9 @@ def main(args):
             state, bad_step = saver.roll_back(), step
             guard.roll_back(state["guards"])
             meter.load(state["meter"])
-            reward_sum, num_skipped = state["reward_sum"], num_skipped + bad_step - state["step"]
+            between = [batch_of(number, skipped) for number in range(state["step"], bad_step)]
+            record_rollback(run.dir, between)
+            reward_sum, skipped = state["reward_sum"], sorted({*skipped, *between})
             step = saved_step = state["step"]
             run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
@@ -303,6 +305,17 @@ def main(args):
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
                       **saver.record(), peak_rss_bytes=peak_rss_bytes(),
                       mean_reward=reward_sum / last, accuracy=accuracy, **pass_record(passes))
+
+
+def batch_of(step: int, skipped: list[int]) -> int:
+    """The number of the batch that step `step` trains on: batches are numbered from 0, those in `skipped` are left out.
+
+    >>> [batch_of(step, [1, 2]) for step in range(3)]
+    [0, 3, 4]
+    """
+    for batch in sorted(skipped):
+        step += batch <= step
+    return step
 
 
 def draw_questions(num_questions: int, num_drawn: int, seed: int, step: int) -> list[int]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_stages import BASE, CHAT, REPOSITORY, chat_flags, curve, interrupt, text_flags, train
+from test_stages import BASE, CHAT, REPOSITORY, RL, chat_flags, curve, interrupt, text_flags, train
 
 from nanochat.common import RunFailed, base_dir
 from nanochat.guards import MIN_HISTORY, TOLD_TO_STOP, WINDOW, Guard, read_flags
 from nanochat.files import read_json
 from nanochat.run import read_launches, read_metrics
-from scripts import base_train, chat_sft
+from scripts import base_train, chat_rl, chat_sft
 
 CPU, YES = torch.device("cpu"), torch.tensor(True)
 
@@ -96,7 +96,8 @@ def damage(monkeypatch, is_bad, script=base_train):
     the order they are trained on."""
     train_step, batches_seen = script.train_step, []
     def step(model, optimizer, batches, *args, **how):
-        batches_seen.append(batches[0]["idx"].tolist())
+        batches = list(batches)
+        batches_seen.append(batches[0]["idx"].tolist() if batches else None)  # RL may have nothing to learn from
         if is_bad(len(batches_seen)):
             handle = model.lm_head.weight.register_hook(lambda grad: grad * torch.nan)
         result = train_step(model, optimizer, batches, *args, **how)
@@ -142,6 +143,23 @@ def test_a_rollback_of_sft_resumed_from_an_older_step_still_skips_its_batches(ho
         interrupt("sft", "d2", step)
         assert train(chat_sft, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
         assert [line for line in curve("sft", "d2") if "loss" in line] == [line for line in lines if "loss" in line]
+
+
+@pytest.mark.slow  # five trainings
+def test_a_rollback_of_rl_resumed_from_an_older_step_still_skips_its_questions(home, monkeypatch):
+    train(base_train, f"{BASE} {text_flags()} --num-iterations 2")
+    train(chat_sft, f"{CHAT} {chat_flags()} --source base --num-iterations 2")
+    flags = f"{RL} --num-iterations 8 --save-every 3"
+    with monkeypatch.context() as patch:
+        damage(patch, lambda call: call in (4, 5, 6), chat_rl)
+        record = train(chat_rl, flags)
+    lines = [line for line in curve("rl", "d2") if "loss" in line]
+    for step in (6, 3):
+        interrupt("rl", "d2", step)
+        assert train(chat_rl, f"{flags} --resume auto")["weights_sha256"] == record["weights_sha256"]
+        assert [line for line in curve("rl", "d2") if "loss" in line] == lines
+    state = read_json(base_dir() / "runs" / "rl" / "d2" / "step_00000008" / "state.json")
+    assert state["loader"]["skipped"] == [3, 4, 5] and state["guards"]["num_rollbacks"] == 1
 
 
 def test_a_run_that_stays_bad_ends_with_1_and_says_what_it_saw(home, monkeypatch, capsys):
