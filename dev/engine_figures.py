@@ -22,11 +22,12 @@ import time
 
 import torch
 
+from nanochat import bench
 from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, print0
 from nanochat.engine import LIVE_TOKENS, Engine, SamplingParams
 from nanochat.gpt import GPT
 from nanochat.scaling import model_config
-from nanochat.tokenizer import PATTERN, SPECIAL_TOKENS, Tokenizer
+from nanochat.tokenizer import SPECIAL_TOKENS, Tokenizer
 
 CONTEXT = 2048
 ARRIVALS, ARRIVAL_TOKENS, SHORT_PROMPT, LONG_FACTOR = 64, 16, 48, 8
@@ -46,20 +47,12 @@ def build_parser():
     return parser
 
 
-def word_tokenizer(vocab_size: int) -> Tokenizer:
-    words = vocab_size - 256 - len(SPECIAL_TOKENS)
-    return Tokenizer(PATTERN, tuple(bytes([byte]) for byte in range(256)) + tuple(b" %x" % i for i in range(words)))
-
-
+@torch.no_grad()
 def build_random_model(depth: int, tokenizer: Tokenizer) -> GPT:
     """Says words only: the ids of bytes and the special ones have logit 0, and of thousands of others one is above."""
-    model = GPT(model_config(depth, vocab_size=tokenizer.vocab_size, max_seq_len=CONTEXT))
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(torch.empty(p.shape).normal_(0, 0.05, generator=generator))
-        model.lm_head.weight[:256] = 0
-        model.lm_head.weight[min(tokenizer.special.values()):] = 0
+    model = bench.random_model(model_config(depth, vocab_size=tokenizer.vocab_size, max_seq_len=CONTEXT))
+    model.lm_head.weight[:256] = 0
+    bench.never_end(model, tokenizer)
     return model
 
 
@@ -204,11 +197,11 @@ def report_lookup(engine: Engine, rng, args) -> dict:
 def main(args):
     if args.streams < 1 or args.rounds < 1 or args.depth < 1:
         raise UserError("--streams, --rounds and --depth: at least 1")
-    if args.vocab_size < 1000:
-        raise UserError(f"--vocab-size {args.vocab_size}: at least 1000")
+    if not 1000 <= args.vocab_size <= bench.MAX_VOCAB_SIZE:
+        raise UserError(f"--vocab-size {args.vocab_size}: from 1000 to {bench.MAX_VOCAB_SIZE}")
     device = compute_init("cpu")
     dtype = choose_dtype(args.dtype, device)
-    tokenizer = word_tokenizer(args.vocab_size)
+    tokenizer = bench.shape_tokenizer(args.vocab_size)
     engine = Engine(build_random_model(args.depth, tokenizer), tokenizer, dtype=dtype, device=device)
     print0(f"{device_name(device)}, {torch.get_num_threads()} threads, depth {args.depth}, {dtype_name(dtype)}, "
            f"vocabulary {tokenizer.vocab_size}")

@@ -269,14 +269,20 @@ def fill_disk(run_dir: Path, rng: random.Random):
 # -----------------------------------------------------------------------------
 # The drill
 
-def prepare(folder: Path, stage: str, dtype: str) -> list[str]:
-    """A tokenizer, data, and the models that the stage starts from. Returns the flags of every launch."""
-    os.environ["NANOCHAT_BASE_DIR"] = str(folder)
+def prepare_text(folder: Path) -> Path:
+    """A tokenizer where a base directory has it, and a text to train on."""
     texts = list(documents("train", 150))
     (folder / "tokenizer").mkdir()
     Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
-    text, chats = folder / "text.jsonl", folder / "chats.jsonl"
+    text = folder / "text.jsonl"
     text.write_text("".join(json.dumps({"text": document}) + "\n" for document in texts))
+    return text
+
+
+def prepare(folder: Path, stage: str, dtype: str) -> list[str]:
+    """A tokenizer, data, and the models that the stage starts from. Returns the flags of every launch."""
+    os.environ["NANOCHAT_BASE_DIR"] = str(folder)
+    text, chats = prepare_text(folder), folder / "chats.jsonl"
     chats.write_text("".join(json.dumps(chat) + "\n" for chat in conversations("train", 200, 0)))
     flags = {"base": [*BASE.split(), "--data", str(text)], "rl": RL.split(),
              "sft": [*SFT.split(), "--source", "base", "--data", str(chats)]}

@@ -8,7 +8,6 @@ is reported. Then a run goes on from 1 rank to 2 and from 2 to 4. On a CPU, in a
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -20,28 +19,17 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load_file
 
+from dev.kill_drill import ROOT, prepare_text
 from nanochat.files import read_json
 from nanochat.gpt import GPT
 from nanochat.optim import ParamGroup, assign_owners, assign_shards
 from nanochat.run import read_metrics, runs_dir
 from nanochat.scaling import model_config
-from nanochat.tinyworld_prose import documents
-from nanochat.tokenizer import Tokenizer
 
-ROOT = Path(__file__).resolve().parents[1]
 WORLDS = (1, 2, 4)
 GROUPS = {"wte": "embedding", "value_embeds": "value embeddings", "blocks": "matrices", "lm_head": "head"}
 FLAGS = ("--depth 2 --max-seq-len 64 --total-batch-size 1024 --device-batch-size 2 --eval-tokens 512 --warmup-steps 1 "
          "--matrix-lr 0.3 --embedding-lr 3 --unembedding-lr 0.3 --resume auto").split()
-
-
-def prepare(folder: Path) -> Path:
-    """A tokenizer, and a text to train on."""
-    texts = list(documents("train", 150))
-    (folder / "tokenizer").mkdir()
-    Tokenizer.train(texts, 512).save(folder / "tokenizer" / "tokenizer.json")
-    (folder / "text.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    return folder / "text.jsonl"
 
 
 def launch(flags: list[str], world: int):
@@ -144,7 +132,7 @@ def main(args):
         print(f"depth {depth}, {world} ranks: largest share of moments {sharded:.4f}, with whole tables {whole:.4f}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NANOCHAT_BASE_DIR"] = folder
-        data = prepare(Path(folder))
+        data = prepare_text(Path(folder))
         for dtype in args.dtypes.split(","):
             report_worlds(dtype, compare_worlds(data, dtype))
         straight, moved = resume_on_more(data)

@@ -14,7 +14,7 @@ went back over; their numbers are part of the state, so that every later resume 
 import bisect
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch

@@ -44,7 +44,7 @@ from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due
                                  train_step)
 from nanochat.watchdog import Watchdog
 from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
-from tasks.registry import TASKS, build_task
+from tasks.registry import build_task
 from tasks.reward_file import RewardFile
 from tasks.tinyworld import TinyWorld
 

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from nanochat.common import UserError
 from nanochat.run import runs_dir
 from nanochat.run_plot import differences, interpolate, load_runs, points, render, text_table
 from scripts import plot_runs
