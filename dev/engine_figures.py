@@ -15,6 +15,7 @@ lookup  64 prompts of 512 ids that share nothing: seconds of hashing and lookup,
 """
 
 import argparse
+import gc
 import random
 import statistics
 import threading
@@ -23,7 +24,8 @@ import time
 import torch
 
 from nanochat import bench
-from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, print0
+from nanochat.common import (UserError, choose_dtype, command, compute_init, device_name, dtype_name,
+                             in_short_thread, print0)
 from nanochat.engine import LIVE_TOKENS, Engine, SamplingParams
 from nanochat.gpt import GPT
 from nanochat.scaling import model_config
@@ -202,7 +204,9 @@ def main(args):
     device = compute_init("cpu")
     dtype = choose_dtype(args.dtype, device)
     tokenizer = bench.shape_tokenizer(args.vocab_size)
-    engine = Engine(build_random_model(args.depth, tokenizer), tokenizer, dtype=dtype, device=device)
+    engine = in_short_thread(lambda: Engine(build_random_model(args.depth, tokenizer), tokenizer, dtype=dtype,
+                                            device=device))
+    gc.freeze()  # as load_chat_engine does
     print0(f"{device_name(device)}, {torch.get_num_threads()} threads, depth {args.depth}, {dtype_name(dtype)}, "
            f"vocabulary {tokenizer.vocab_size}")
     rng = random.Random(0)

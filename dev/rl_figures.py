@@ -3,11 +3,12 @@
     python -m dev.rl_figures                                       # random weights, at the embedded world's size
     python -m dev.rl_figures --source sft --model-tag quickstart   # a trained model, whose answers end by themselves
 
-One prompt a call is how upstream nanochat samples (scripts/chat_rl.py there). The ways take turns, so that whatever else
-the machine does meets all of them; one answer a call is timed on the first two prompts alone.
+One prompt a call is how upstream nanochat samples (scripts/chat_rl.py there). The ways take turns, each time over
+other questions, so that whatever else the machine does meets all of them; one answer a call is timed on two alone.
 """
 
 import argparse
+import gc
 import statistics
 import time
 
@@ -17,6 +18,7 @@ from nanochat.checkpoint import build_model, load_model
 from nanochat.common import UserError, choose_dtype, command, compute_init, device_name, dtype_name, print0
 from nanochat.conversation import render_prompt
 from nanochat.engine import Engine, SamplingParams
+from nanochat.rollouts import ROLLOUT_ROWS
 from nanochat.run import STAGES
 from nanochat.scaling import model_config
 from nanochat.tinyworld_prose import documents
@@ -32,7 +34,7 @@ def build_parser():
     parser.add_argument("--model-tag", help="its name (default: the newest)")
     parser.add_argument("--depth", type=int, default=4, help="layers of the model with random weights (default 4)")
     parser.add_argument("--skill", default="format", help="what is asked (default format)")
-    parser.add_argument("--prompts", type=int, default=16, help="default 16")
+    parser.add_argument("--prompts", type=int, default=64, help="default 64, as in a step of the quickstart")
     parser.add_argument("--num-samples", type=int, default=8, help="answers to each (default 8)")
     parser.add_argument("--max-new-tokens", type=int, default=48, help="of an answer (default 48)")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each way (default 5)")
@@ -48,18 +50,20 @@ def main(args):
     device = compute_init("cpu")
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer = load(args, device, dtype)
-    engine = Engine(model, tokenizer, max_rows=128)
-    task = TinyWorld(args.skill, "train", args.prompts)
-    prompts = [render_prompt(tokenizer, task[i].conversation) for i in range(args.prompts)]
-    ways = {"one call": lambda: generate(engine, args, [prompts], args.num_samples),
-            "one prompt a call": lambda: generate(engine, args, [[prompt] for prompt in prompts], args.num_samples),
-            "one answer a call": lambda: generate(engine, args, [[p] for p in prompts[:2] * args.num_samples], 1)}
-    ways["one call"]()  # the first sets things up
+    engine = Engine(model, tokenizer, max_rows=ROLLOUT_ROWS)
+    gc.freeze()  # as chat_rl does
+    task = TinyWorld(args.skill, "train", args.prompts * (args.repeats + 1))
+    questions = [render_prompt(tokenizer, task[i].conversation) for i in range(len(task))]
+    ways = {"one call": lambda prompts: generate(engine, args, [prompts], args.num_samples),
+            "one prompt a call": lambda prompts: generate(engine, args, [[p] for p in prompts], args.num_samples),
+            "one answer a call": lambda prompts: generate(engine, args, [[p] for p in prompts[:2]] * args.num_samples, 1)}
     rates = {name: [] for name in ways}
-    for turn in range(args.repeats):
+    for turn in range(args.repeats + 1):  # the first sets things up
+        prompts = questions[turn * args.prompts:(turn + 1) * args.prompts]
         for name, way in ways.items():
             engine.load_weights(model)  # as every RL step does: nothing is remembered
-            rates[name].append(way())
+            rates[name].append(way(prompts))
+    rates = {name: found[1:] for name, found in rates.items()}
     record = {name: {key: [turn[key] for turn in turns] for key in turns[0]} for name, turns in rates.items()}
     for name, turns in record.items():
         print0(f"{name:<18} {middle(turns['tok_per_sec'])} tok/s, {middle(turns['tok_per_cpu_sec'])} per s of processor "

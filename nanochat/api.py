@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nanochat.chat import CHAT_PARAMS, Answer, closed_parts
 from nanochat.common import UserError
 from nanochat.conversation import validate
-from nanochat.engine import MAX_LOGPROBS, Delta, SamplingParams, TokenLogprobs
+from nanochat.engine import MAX_LOGPROBS, Delta, SamplingParams
+from nanochat.sampling import TokenLogprobs
 
 MAX_MESSAGES = 500
 MAX_CHARS = 200_000         # of all messages together; tokenising them takes well under a second

@@ -1,17 +1,16 @@
 """Attention behind one signature: `attention` for whole rows, `attention_cached` over a KV cache.
 
 Both run torch's scaled_dot_product_attention, on any device and in any dtype; it is the reference that
-faster paths are tested against. One there is: on a CPU, short masked rows are multiplied out. A window counts
-the keys a query sees, itself included; -1 is all of them. Left out: kernels that skip masked blocks, so on a
-GPU a window costs as much as full.
+faster paths are tested against. One there is: on a CPU, short masked rows and what is cached are multiplied out. A
+window counts the keys a query sees, itself included; -1 is all of them. Left out: kernels that skip masked blocks,
+so on a GPU a window costs as much as full.
 """
 
 import torch
 import torch.nn.functional as F
 
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
-FEW_QUERIES = 8      # up to which a CPU's fused kernel is 2 to 3 times as slow in bf16 as in fp32, conversion included
-CACHED_NUMBERS = 1 << 20  # of keys gathered at a time; with values and in fp32 8 MB (dev/LOG.md)
+CACHED_NUMBERS = 1 << 21  # of keys, or scores, at a time; keys and values in bf16 are 8 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
@@ -55,20 +54,18 @@ def attention_cached(q, cache, layer: int, *, window: int = -1):
     for rows in cache.groups:
         mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
         mine, reach = mine.view(*rows.shape, *q.shape[1:]), rows.keys[window]
-        slices = _slices(*rows.shape, num_numbers=reach.bias.size(-1) * q[0].numel(), device=q.device)
         y = [_attend_in_tiles(mine[some], *cache.keys_values(layer, rows, window, some), reach.bias[some], window,
-                              *reach.offsets).flatten(0, 1) for some in slices]
+                              *reach.offsets).flatten(0, 1) for some in _slices(mine, reach.bias.size(-1))]
         y = y[0] if len(y) == 1 else torch.cat(y)
         out.append(y if rows.inverse is None else y[rows.inverse])
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def _slices(num_rows: int, num_queries: int, *, num_numbers: int, device: torch.device) -> list[slice]:
-    """Of rows whose keys (num_numbers a row) stay in a processor's cache from their gathering to their use."""
-    num_each = num_rows
-    if device.type == "cpu" and num_queries <= FEW_QUERIES:
-        num_each = max(1, CACHED_NUMBERS // num_numbers)
-    return [slice(begin, begin + num_each) for begin in range(0, num_rows, num_each)]
+def _slices(q, num_keys: int) -> list[slice]:
+    """Of rows (P, T, H, D), few enough on a CPU that keys stay in its cache from their gathering to their use."""
+    P, T, H, D = q.shape
+    num_each = P if q.device.type != "cpu" else max(1, CACHED_NUMBERS // (num_keys * H * max(D, min(T, TILE))))
+    return [slice(begin, begin + num_each) for begin in range(0, P, num_each)]
 
 
 def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):
@@ -90,11 +87,17 @@ def _attend_rows(q, k, v, bias):
     other as if they were more positions: so no key is copied for them."""
     P, T, H, D = q.shape
     groups = H // k.size(1)
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and groups * T <= FEW_QUERIES:
-        return _attend_rows(q.float(), k.float(), v.float(), bias.float()).to(q.dtype)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.repeat(1, 1, groups, 1) if groups > 1 else bias)
-    return y.view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
+    bias = bias.repeat(1, 1, groups, 1) if groups > 1 else bias
+    attend = _multiply_rows if q.device.type == "cpu" else F.scaled_dot_product_attention
+    return attend(q, k, v, bias).view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
+
+
+def _multiply_rows(q, k, v, bias):
+    """Attention by its definition. In bf16 twice to eight times as fast on a CPU as the fused kernel, and not slower in
+    fp32 (dev/LOG.md); scores are rounded to bf16 as in training there, the softmax is not."""
+    scores = (q @ k.mT).to(torch.promote_types(q.dtype, torch.float32)).mul_(q.size(-1) ** -0.5).add_(bias)
+    return scores.softmax(-1).to(v.dtype) @ v
 
 
 def visible(query_positions, key_positions, window: int):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nanochat.conversation import fit_context, render_prompt, visible_text
-from nanochat.engine import Delta, SamplingParams, TokenLogprobs
+from nanochat.engine import Delta, SamplingParams
+from nanochat.sampling import TokenLogprobs
 from nanochat.text_stream import merge_parts
 
 # What our own chat surfaces start from. The HTTP API itself keeps OpenAI's default, temperature 1.

@@ -17,6 +17,8 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,6 +108,27 @@ def barrier():
         dist.barrier()
 
 
+def round_up(n: int) -> int:
+    """n or a little more: 0 to 8, then four sizes an octave (10, 12, 14, 16, 20, ...).
+
+    For dimensions that change from call to call: oneDNN compiles its bf16 kernels for each shape anew, 2 to 7 ms a
+    product, so a server whose steps had any number of tokens would do little else (dev/LOG.md).
+    """
+    step = 1 << max(0, max(0, n - 1).bit_length() - 3)
+    return -(-n // step) * step
+
+
+def in_short_thread(function: Callable):
+    """What function() returns, called in a thread that ends with it.
+
+    libgomp keeps a team of workers for every thread that ever computed something in parallel, and once teams have more
+    members than there are cores, all of them sleep between any two operations. So where another thread shall
+    compute, this one must not have: on two cores a first token took 4.9 ms instead of 3.1 (dev/LOG.md).
+    """
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(function).result()
+
+
 def compute_init(device_type: str | None = None) -> torch.device:
     """Choose this rank's device and, under torchrun, join the process group. Returns the device."""
     info = get_dist_info()
@@ -151,14 +174,19 @@ def fresh_store(store: dist.Store, rank: int, world: int) -> dist.Store:
 
 def keep_freed_memory():
     """Tell glibc not to hand freed blocks back to the kernel: activations of a megabyte and more are otherwise
-    mapped and page-faulted anew at every operation. Worth 9 to 18% of the tokens per second (dev/LOG.md)."""
+    mapped and page-faulted anew at every operation. Worth 9 to 18% of the tokens per second (dev/LOG.md).
+
+    One arena for all threads: another thread's own would be heaps of 64 MB that are unmapped whenever they fall empty,
+    whatever the thresholds say. Some runs of the engine's thread took 16 ms a step for that instead of 4.
+    """
     if sys.platform != "linux":
         return
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, 2 ** 30)
         mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1)
+        mallopt(M_ARENA_MAX, 1)
 
 
 def compute_cleanup():

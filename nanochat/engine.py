@@ -14,6 +14,7 @@ Left out: CUDA graphs, penalties.
 B rows, T time, C channels, V vocab.
 """
 
+import gc
 import itertools
 import queue
 import threading
@@ -28,9 +29,10 @@ import torch
 
 from nanochat.calculator import CalculatorError, calculate
 from nanochat.checkpoint import load_model
-from nanochat.common import UserError, activation_dtype, choose_dtype, compute_init, require_compiler
+from nanochat.common import (UserError, activation_dtype, choose_dtype, compute_init, in_short_thread,
+                             require_compiler)
 from nanochat.kvcache import BLOCK, BlockPool, PagedCache, StepCache, choose_num_blocks
-from nanochat.sampling import derive_seed, sample
+from nanochat.sampling import TokenLogprobs, derive_seed, sample
 from nanochat.served import ServedGPT
 from nanochat.text_stream import TextStream, merge_parts
 
@@ -74,12 +76,6 @@ class SamplingParams:
 def _require(name: str, value, types, is_in_range: Callable, accepted: str):
     if isinstance(value, bool) or not isinstance(value, types) or not is_in_range(value):
         raise UserError(f"{name} {value!r}: {accepted}")
-
-
-class TokenLogprobs(NamedTuple):
-    id: int
-    logprob: float
-    top: list[tuple[int, float]]  # (id, logprob) of the likeliest, likeliest first
 
 
 class Delta(NamedTuple):
@@ -391,19 +387,21 @@ class Engine:
         is_heard = any(r.on_delta for r in answering)
         budget = len(answering) + int(self.live_tokens) if is_heard else max(self.step_tokens, len(answering) + 1)
         chosen = {}
+        num_preemptions = self.num_preemptions
         for request in answering + [r for r in self._running if r.num_pending > 1]:
-            num_new = min(request.num_pending, budget - sum(chosen.values()))
-            if num_new and request in self._running and self._make_room(request, num_new):
+            num_new = min(request.num_pending, budget)
+            still_runs = num_preemptions == self.num_preemptions or request in self._running
+            if num_new and still_runs and self._make_room(request, num_new):
                 chosen[request] = num_new
+                budget -= num_new
         self._admit(chosen, budget)
         running = set(self._running)  # a later one may have taken an earlier one's blocks
         return sorted(((r, n) for r, n in chosen.items() if r in running), key=lambda pair: pair[1])
 
-    def _admit(self, chosen: dict[Request, int], budget: int):
+    def _admit(self, chosen: dict[Request, int], num_left: int):
         """The longest waiting whose blocks are there. Nobody's are taken, save, when nothing runs, those of requests
         whose tools may say nothing for long."""
         for request in list(self._waiting):
-            num_left = budget - sum(chosen.values())
             if len(self._running) >= self.max_rows or num_left <= 0:
                 break
             if not request.may_start():
@@ -418,6 +416,7 @@ class Engine:
             num_new = min(request.num_pending, num_left)
             if self._make_room(request, num_new):
                 chosen[request] = num_new
+                num_left -= num_new
 
     def _find_beginning(self, request: Request):
         """Share the blocks of what others computed: those of its leader, with the begun last one, or known ones."""
@@ -514,8 +513,7 @@ class Engine:
             self._sampling = (requests, self._sampling_tensors(requests))
         positions = torch.tensor([len(r.tokens) for r in requests], device=self.device)
         sampled = sample(self.model.logits(hidden), positions=positions, **self._sampling[1])
-        return [TokenLogprobs(id, logprob, top[:request.params.logprobs])
-                for request, (id, logprob, top) in zip(requests, sampled.to_host())]
+        return sampled.to_host([request.params.logprobs for request in requests])
 
     def _attempt(self, request: Request, act: Callable, *arguments):
         """What goes wrong here is this request's own affair."""
@@ -667,6 +665,10 @@ def load_chat_engine(source: str | None = None, model_tag: str | None = None, st
     if use_compile:
         require_compiler(device)
     dtype = choose_dtype(dtype, device, can_be_int8=True)
-    model, tokenizer, info = load_model(source, model_tag, step, device=device, dtype=activation_dtype(dtype, device))
-    engine = Engine(model, tokenizer, max_rows=max_rows, dtype=dtype, device=device, use_compile=use_compile)
-    return engine, tokenizer, info
+
+    def load():
+        model, tok, info = load_model(source, model_tag, step, device=device, dtype=activation_dtype(dtype, device))
+        return Engine(model, tok, max_rows=max_rows, dtype=dtype, device=device, use_compile=use_compile), tok, info
+    loaded = in_short_thread(load)
+    gc.freeze()  # a full collection walks through all that was imported and loaded: 80 ms in the middle of an answer
+    return loaded

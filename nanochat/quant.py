@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from nanochat.common import round_up
+
 MAX_ROWS = 16  # above them the kernel's time grows with the rows; weights in the activations' dtype are made instead
 
 
@@ -38,7 +40,8 @@ def multiply_int8(x, weight: Int8):
     # The kernel takes 25 times as long in fp32 (torch 2.13, dev/LOG.md).
     if x.device.type == "cpu" and x.size(0) <= MAX_ROWS and x.dtype == torch.bfloat16:
         return torch.ops.aten._weight_int8pack_mm(x, *weight)
-    return F.linear(x, weight.values.to(x.dtype)) * weight.scale
+    x_padded = F.pad(x, (0, 0, 0, round_up(x.size(0)) - x.size(0)))
+    return F.linear(x_padded, weight.values.to(x.dtype))[:x.size(0)] * weight.scale
 
 
 @torch.no_grad()

@@ -19,6 +19,12 @@ GOLDEN, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111E
 MASK_64 = 2 ** 64 - 1
 
 
+class TokenLogprobs(NamedTuple):
+    id: int
+    logprob: float
+    top: list[tuple[int, float]]  # (id, logprob) of the likeliest, likeliest first
+
+
 class Sampled(NamedTuple):
     """Log-probabilities are those under softmax(logits), untempered and unfiltered; None unless asked for."""
     ids: torch.Tensor                         # (B,) int64
@@ -26,15 +32,15 @@ class Sampled(NamedTuple):
     top_ids: torch.Tensor | None = None       # (B, k) the likeliest ids, likeliest first
     top_logprobs: torch.Tensor | None = None  # (B, k)
 
-    def to_host(self) -> list[tuple[int, float, list[tuple[int, float]]]]:
-        """(id, logprob, [(id, logprob)] of the likeliest) per row, in one transfer; 0.0 and [] for what is not known."""
+    def to_host(self, num_tops: list[int]) -> list[TokenLogprobs]:
+        """In one transfer; of every row the first num_tops of the likeliest, 0.0 and [] for what is not known."""
         if self.logprobs is None:
-            return [(id, 0.0, []) for id in self.ids.tolist()]
+            return [TokenLogprobs(id, 0.0, []) for id in self.ids.tolist()]
         # one tensor in the dtype of the logprobs: an id below 2^24 is exact in fp32
         columns = torch.cat((self.ids[:, None], self.logprobs[:, None], self.top_ids, self.top_logprobs), dim=1)
         k = self.top_ids.size(1)
-        return [(int(id), logprob, [(int(i), p) for i, p in zip(tops[:k], tops[k:])])
-                for id, logprob, *tops in columns.tolist()]
+        return [TokenLogprobs(int(row[0]), row[1], [(int(row[2 + i]), row[2 + k + i]) for i in range(n)])
+                for row, n in zip(columns.tolist(), num_tops)]
 
 
 def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, min_p=None,
@@ -55,9 +61,9 @@ def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None
         ids = torch.where(is_greedy, greedy, drawn)
     if not num_logprobs:
         return Sampled(ids)
-    total = logits.logsumexp(dim=-1)
-    top, top_ids = logits.topk(num_logprobs)
-    return Sampled(ids, logits.gather(1, ids[:, None]).squeeze(1) - total, top_ids, top - total[:, None])
+    logprobs = logits.log_softmax(dim=-1)
+    top_ids = greedy[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
+    return Sampled(ids, logprobs.gather(1, ids[:, None]).squeeze(1), top_ids, logprobs.gather(1, top_ids))
 
 
 def _draw(logits, noise, top_k, top_p, min_p):

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from nanochat.attention import attention_cached
-from nanochat.common import activation_dtype
-from nanochat.cross_entropy import softcap
+from nanochat.common import activation_dtype, round_up
+from nanochat.cross_entropy import softcap, softcap_
 from nanochat.gpt import GPT, LOGIT_SOFTCAP, QK_SCALE, norm
 from nanochat.kvcache import PagedCache, StepCache
 from nanochat.quant import Int8, multiply_int8, quantize
@@ -104,8 +104,7 @@ class ServedGPT:
         if self._row_layers and hidden.size(0) == 1:
             logits = compiled(row_logits)(hidden, self._row_head)
         else:
-            logits = self._multiply(hidden, self.lm_head)
-            logits = softcap(logits.to(accumulator(hidden)), LOGIT_SOFTCAP)
+            logits = softcap_(self._multiply(hidden, self.lm_head).to(accumulator(hidden)), LOGIT_SOFTCAP)
         logits[:, self.config.vocab_size:] = -torch.inf
         return logits
 
@@ -144,8 +143,8 @@ def pack(weight):
 
 def multiply_packed(x, weight):
     N = x.size(0)
-    if N < PAD_ROWS and not torch.cpu._is_amx_tile_supported():
-        x = F.pad(x, (0, 0, 0, PAD_ROWS - N))
+    num_rows = round_up(N) if torch.cpu._is_amx_tile_supported() else max(PAD_ROWS, round_up(N))
+    x = x if num_rows == N else F.pad(x, (0, 0, 0, num_rows - N))
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")[:N]
 
 

@@ -1,10 +1,12 @@
+import random
+
 import pytest
 import torch
 
 from nanochat import attention as attention_module
 from nanochat.attention import attention, attention_cached
 from nanochat.gpt import GPTConfig
-from nanochat.kvcache import PagedCache, StepCache
+from nanochat.kvcache import BLOCK, PagedCache, StepCache
 
 B, T, D = 2, 13, 8
 
@@ -61,7 +63,7 @@ def test_a_window_of_one_sees_only_itself():
 @pytest.mark.parametrize("window", [-1, 3])
 def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monkeypatch, kv_heads, window, num_new, tile,
                                                                            dtype, tolerance, numbers):
-    """Keys of one row at a time or of all, queries in tiles or at once; bf16 takes another way where queries are few."""
+    """Keys of one row at a time or of all, queries in tiles or at once."""
     monkeypatch.setattr(attention_module, "CACHED_NUMBERS", numbers)
     monkeypatch.setattr(attention_module, "TILE", tile)
     q, k, v = (x.to(dtype) for x in random_qkv(4, kv_heads))
@@ -78,3 +80,19 @@ def test_cached_attention_of_rows_at_different_positions_equals_whole_rows(monke
     step.append(0, k[rows, new].flatten(0, 1), v[rows, new].flatten(0, 1))
     out = attention_cached(q[rows, new].flatten(0, 1), step, 0, window=window)
     torch.testing.assert_close(out, whole[rows, new].flatten(0, 1), rtol=0, atol=tolerance)
+
+
+def test_steps_of_any_size_come_in_few_shapes():
+    """A processor's bf16 products are compiled for every shape anew."""
+    config = GPTConfig(sequence_len=1024, vocab_size=1, n_layer=1, n_head=1, n_kv_head=1, n_embd=8,
+                       layer_types=("full",), window=-1)
+    cache = PagedCache(config, 1, device="cpu", dtype=torch.float32)
+    rng, shapes = random.Random(0), set()
+    for _ in range(300):
+        starts = [rng.randrange(1000) for _ in range(rng.randint(1, 24))]
+        group, = StepCache(cache, [([0] * 64, start, 1) for start in starts]).groups
+        P, num_blocks = group.shape[0], group.keys[-1].pieces.size(-1)
+        assert len(starts) <= P <= 1.25 * len(starts) and num_blocks * BLOCK <= 1.25 * (max(starts) + BLOCK)
+        shapes.add((P, num_blocks))
+    assert {P for P, _ in shapes} <= {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24}
+    assert {n for _, n in shapes} <= {*range(9), 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64}

@@ -1,13 +1,17 @@
 import json
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from nanochat import common, files
-from nanochat.common import UserError, choose_dtype, command, compute_init, fresh_store, get_dist_info, peak_flops
+from nanochat.common import (UserError, choose_dtype, command, compute_init, fresh_store, get_dist_info, in_short_thread,
+                             peak_flops, round_up)
 from nanochat.files import atomic_write, file_lock, read_json, require_free_space, sha256_file, write_json
 
 CPU = torch.device("cpu")
@@ -88,6 +92,46 @@ def test_f16_and_unknown_dtypes_are_refused(name):
 def test_unknown_devices_are_refused(name):
     with pytest.raises(UserError, match="cuda, mps, cpu"):
         compute_init(name)
+
+
+def test_rounded_sizes_are_few_and_little_larger():
+    sizes = [round_up(n) for n in range(2049)]
+    assert sizes[:13] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 10, 12, 12]
+    assert all(n <= size < 1.25 * n for n, size in enumerate(sizes) if n) and sizes == sorted(sizes)
+    assert len(set(sizes)) == 9 + 4 * 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_a_short_thread_takes_its_workers_with_it():
+    """A thread that computes by itself leaves workers behind, which is what the short one is for."""
+    found = {}
+
+    def count_threads():
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    def compute():
+        torch.ones(1 << 20).add_(1)
+        return count_threads()
+
+    def compare():
+        torch.set_num_threads(3)
+        before = count_threads()
+        found["inside"], found["after"] = in_short_thread(compute) - before, count_threads() - before
+        found["without"] = compute() - before
+        torch.set_num_threads(num_threads)
+
+    num_threads = torch.get_num_threads()
+    thread = threading.Thread(target=compare)
+    thread.start()
+    thread.join()
+    if found["without"] == 0:
+        pytest.skip("this torch does not compute in parallel")
+    assert found["after"] == 0 and found["inside"] > 0
+
+
+def test_what_fails_in_a_short_thread_fails_here():
+    with pytest.raises(UserError, match="no such model"):
+        in_short_thread(lambda: (_ for _ in ()).throw(UserError("no such model")))
 
 
 @pytest.mark.parametrize("script, expected", [("#!/bin/sh\nexit 0\n", True), ("#!/bin/sh\nexit 1\n", False), (None, False)])

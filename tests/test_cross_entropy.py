@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nanochat import cross_entropy
-from nanochat.cross_entropy import sum_cross_entropy, target_logprobs
+from nanochat.cross_entropy import softcap, softcap_, sum_cross_entropy, target_logprobs
 
 CAP, VOCAB, ROWS, WIDTH = 5.0, 37, 100, 8
 
@@ -67,3 +67,12 @@ def test_extreme_logits_stay_finite():
     loss = sum_cross_entropy(hidden, weight, torch.tensor([0, 1]), cap=15.0, vocab_size=2)
     torch.testing.assert_close(loss.item(), 30.0)  # log(1 + e^-30) + 30
     assert all(grad.isfinite().all() for grad in torch.autograd.grad(loss, (hidden, weight)))
+
+
+@pytest.mark.parametrize("dtype, bound", [(torch.float32, 4e-6), (torch.float64, 1e-14)])
+def test_softcap_is_the_tanh_of_its_definition(dtype, bound):
+    logits = torch.cat((torch.linspace(-200, 200, 4001), torch.tensor([1e-6, -1e-6, 0, 1e9, -1e9]))).to(dtype)
+    truth = 15 * torch.tanh(logits.double() / 15)
+    assert (softcap(logits, 15.0) - truth).abs().max() < bound
+    kept = logits.clone()
+    assert torch.equal(softcap_(logits, 15.0), softcap(kept, 15.0)) and logits[0] < -14  # in place

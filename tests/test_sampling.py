@@ -137,7 +137,7 @@ def test_logprobs_ignore_temperature_and_filters():
                      temperature=torch.tensor([0.1, 0.0]), top_k=torch.tensor([1, 0]), num_logprobs=2)
     assert sampled.ids.tolist() == [0, 0]
     assert sampled.logprobs.tolist() == pytest.approx([math.log(0.5)] * 2)
-    for id, logprob, top in sampled.to_host():
+    for id, logprob, top in sampled.to_host([2, 2]):
         assert (id, [i for i, _ in top]) == (0, [0, 1]) and logprob == top[0][1]
         assert [p for _, p in top] == pytest.approx([math.log(0.5), math.log(0.25)])
     assert sample(logits, seeds=sampled.ids, positions=sampled.ids).logprobs is None
