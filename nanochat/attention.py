@@ -9,6 +9,7 @@ so on a GPU a window costs as much as full.
 import torch
 import torch.nn.functional as F
 
+FEW_ROWS = 8         # queries of a step up to which a CPU's fused kernel is best, in fp32
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
 CACHED_NUMBERS = 1 << 21  # of keys, or scores, at a time; keys and values in bf16 are 8 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
@@ -89,8 +90,15 @@ def _attend_rows(q, k, v, bias):
     groups = H // k.size(1)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
     bias = bias.repeat(1, 1, groups, 1) if groups > 1 else bias
-    attend = _multiply_rows if q.device.type == "cpu" else F.scaled_dot_product_attention
+    attend = _fuse_few if P * T <= FEW_ROWS else _multiply_rows
+    attend = attend if q.device.type == "cpu" else F.scaled_dot_product_attention
     return attend(q, k, v, bias).view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
+
+
+def _fuse_few(q, k, v, bias):
+    """In fp32 the fused kernel is the fastest for few rows, conversion included, and nothing is compiled by shape."""
+    high = torch.promote_types(q.dtype, torch.float32)
+    return F.scaled_dot_product_attention(q.to(high), k.to(high), v.to(high), bias.to(high)).to(q.dtype)
 
 
 def _multiply_rows(q, k, v, bias):
