@@ -11,7 +11,9 @@ B rows, V vocab.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 
+GROUP = 64              # ids whose probabilities are summed first
 MIN_TEMPERATURE = 1e-5  # below it dividing the logits would overflow; such rows are greedy
 
 # SplitMix64 (Steele, Lea, Flood 2014): adds the golden ratio, then mixes.
@@ -93,10 +95,19 @@ def _cut(logits, probs, top_k, top_p):
 
 
 def _inverse_cdf(weights, noise):
-    """weights (B, V) need not sum to 1. An index of weight 0 is never chosen: its step in the sum has no height."""
-    cumulative = weights.cumsum(dim=-1)
-    target = noise[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1)
+    """weights (B, V) need not sum to 1. An index of weight 0 is never chosen: its step in the sum has no height.
+
+    First the group of ids, then the id in it: a third of the time of one long sum (dev/LOG.md). Rounding may carry a target
+    past the end of its group, which then means the last id there that has a weight.
+    """
+    groups = F.pad(weights, (0, -weights.size(1) % GROUP)).unflatten(1, (-1, GROUP))
+    ends = groups.sum(dim=-1).cumsum(dim=-1)
+    target = noise[:, None] * ends[:, -1:]
+    group = torch.searchsorted(ends, target, right=True)
+    inside = groups.gather(1, group[..., None].expand(-1, -1, GROUP)).squeeze(1).cumsum(dim=-1)
+    found = torch.searchsorted(inside, target - F.pad(ends, (1, 0)).gather(1, group), right=True)
+    last = torch.searchsorted(inside, inside[:, -1:])
+    return (group * GROUP + torch.minimum(found, last)).squeeze(1)
 
 
 # -----------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class TextStream:
         self.is_stopped = False  # set by the id that completes a stop string; nothing is emitted after it
         self.num_read = self.num_emitted = 0  # characters; what is between them waits, or belongs to the stop string
         self.type = "text"       # of what the next id says
-        self._decode_bytes = tokenizer.decode_bytes
+        self._bytes_of = tokenizer.bytes_of
         self._special = {id: SWITCHES.get(name) for name, id in tokenizer.special.items()}
         self._stop = stop
         self._held = ""  # may be the beginning of a stop string
@@ -28,7 +28,7 @@ class TextStream:
     def push(self, id: int) -> list[dict]:
         """The pieces that became certain with this id: mostly one, none while something waits."""
         if id not in self._special:
-            return self._emit(self._utf8.decode(self._decode_bytes([id])))
+            return self._emit(self._utf8.decode(self._bytes_of(id)))
         pieces = self.finish()
         self.type = self._special[id] or self.type
         return pieces

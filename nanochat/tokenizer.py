@@ -159,6 +159,13 @@ class Tokenizer:
         """The exact bytes; specials stand for none."""
         return self._join(ids, self._byte_tokens)
 
+    def bytes_of(self, id: int) -> bytes:
+        """Of one, as decode_bytes."""
+        tokens = self._byte_tokens
+        if not 0 <= id < len(tokens):
+            raise ValueError(f"id {id} is outside 0 to {len(tokens) - 1}")
+        return tokens[id]
+
     def _join(self, ids: Iterable[int], tokens: tuple[bytes, ...]) -> bytes:
         ids = list(ids)
         if ids and not 0 <= min(ids) <= max(ids) < self.vocab_size:  # a negative index would quietly count from the end

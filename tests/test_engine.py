@@ -511,10 +511,10 @@ def test_an_id_the_tokenizer_cannot_take_fails_alone(tok):
     class Trouble:
         vocab_size, special, encode = tok.vocab_size, tok.special, tok.encode
 
-        def decode_bytes(self, ids):
-            if ids == [65]:
+        def bytes_of(self, id):
+            if id == 65:
                 raise ValueError("no bytes for 65")
-            return tok.decode_bytes(ids)
+            return tok.bytes_of(id)
 
     engine = scripted_engine(Trouble(), list(b"xyzAbc"))
     long, short = engine.generate([[tok.bos_id]] * 2, [GREEDY, SamplingParams(max_tokens=3, temperature=0)])

@@ -103,6 +103,24 @@ def test_temperature_zero_is_the_argmax_also_beside_sampled_rows():
     assert run([1e-30, 1e-30, 1e-30]) == [0, 3, 0]  # no overflow into NaN
 
 
+def test_an_id_is_drawn_where_the_exact_sum_passes_the_noise():
+    """Also among many ids, some of weight 0, in groups of which some are empty."""
+    generator = torch.Generator().manual_seed(0)
+    for size in (1, 63, 64, 65, 1000):
+        weights = torch.rand(200, size, generator=generator) ** 4
+        weights[torch.rand(weights.shape, generator=generator) < 0.7] = 0
+        weights[:, size // 3:size // 2] = 0
+        weights[:, size // 2] += 0.1
+        noise = torch.rand(200, generator=generator)
+        noise[:20], noise[20:40] = 0, 1 - 2 ** -23
+        drawn = _inverse_cdf(weights, noise)
+        ends = weights.double().cumsum(dim=1)
+        chosen, target = weights.gather(1, drawn[:, None]).squeeze(1), noise.double() * ends[:, -1]
+        end = ends.gather(1, drawn[:, None]).squeeze(1)
+        assert (chosen > 0).all()
+        assert (end > target - 1e-4).all() and (end - chosen <= target + 1e-4).all()
+
+
 def test_a_row_draws_the_same_in_any_company():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(6, 50, generator=generator)

@@ -16,8 +16,8 @@ class ByteTokenizer:
     def __init__(self, merges=()):
         self.merges = [text.encode() for text in merges]
 
-    def decode_bytes(self, ids):
-        return b"".join(self.merges[i - 1000] if i >= 1000 else bytes([i]) if i < 256 else b"" for i in ids)
+    def bytes_of(self, id):
+        return self.merges[id - 1000] if id >= 1000 else bytes([id]) if id < 256 else b""
 
 
 def stream(ids, stop=(), tokenizer=ByteTokenizer()):
