@@ -106,7 +106,7 @@ def _inverse_cdf(weights, noise):
     group = torch.searchsorted(ends, target, right=True)
     inside = groups.gather(1, group[..., None].expand(-1, -1, GROUP)).squeeze(1).cumsum(dim=-1)
     found = torch.searchsorted(inside, target - F.pad(ends, (1, 0)).gather(1, group), right=True)
-    last = torch.searchsorted(inside, inside[:, -1:])
+    last = torch.searchsorted(inside, inside[:, -1:].contiguous())
     return (group * GROUP + torch.minimum(found, last)).squeeze(1)
 
 
