@@ -9,7 +9,7 @@ so on a GPU a window costs as much as full.
 import torch
 import torch.nn.functional as F
 
-FEW_ROWS = 8         # queries of a step up to which a CPU's fused kernel is best, in fp32
+FEW_ROWS = 8         # of one query each, up to which a CPU's fused kernel is best
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
 CACHED_NUMBERS = 1 << 21  # of keys, or scores, at a time; keys and values in bf16 are 8 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
@@ -78,7 +78,8 @@ def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):
     tiles = []
     for begin in range(0, T, TILE):
         end = min(begin + TILE, T)
-        keys = slice(0 if window < 0 else max(0, least + begin - window + 1), most + end)
+        first = 0 if window < 0 else max(0, least + begin - window + 1)
+        keys = slice(first // TILE * TILE, -(-(most + end) // TILE) * TILE)  # in steps: see _attend_rows
         tiles.append(_attend_rows(q[:, begin:end], k[:, :, keys], v[:, :, keys], bias[:, :, begin:end, keys]))
     return torch.cat(tiles, dim=1)
 
@@ -90,13 +91,14 @@ def _attend_rows(q, k, v, bias):
     groups = H // k.size(1)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
     bias = bias.repeat(1, 1, groups, 1) if groups > 1 else bias
-    attend = _fuse_few if P * T <= FEW_ROWS else _multiply_rows
-    attend = attend if q.device.type == "cpu" else F.scaled_dot_product_attention
+    attend = F.scaled_dot_product_attention
+    if q.device.type == "cpu":  # products are compiled for each shape, so prompts of any length are left to the kernel
+        attend = _multiply_rows if T == TILE or T == 1 and P > FEW_ROWS else _fuse_rows
     return attend(q, k, v, bias).view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
 
 
-def _fuse_few(q, k, v, bias):
-    """In fp32 the fused kernel is the fastest for few rows, conversion included, and nothing is compiled by shape."""
+def _fuse_rows(q, k, v, bias):
+    """A CPU's fused kernel is up to three times as fast in fp32 as in bf16, conversion included, and never slower."""
     high = torch.promote_types(q.dtype, torch.float32)
     return F.scaled_dot_product_attention(q.to(high), k.to(high), v.to(high), bias.to(high)).to(q.dtype)
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nanochat.attention import TILE, visible
+from nanochat.attention import visible
 from nanochat.common import UserError, round_up
 
 BLOCK = 16            # tokens; the unit of sharing, and at most BLOCK - 1 places a request wastes
@@ -169,7 +169,8 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 class Rows(NamedTuple):
-    """Requests of one step with about as many new tokens each, padded to P rows of T."""
+    """Requests of one step with about as many new tokens each, padded to P rows of T; where T is 1, to one of few sizes
+    of P and of the number of keys, because attention._multiply_rows is compiled for each."""
     start: int                    # their tokens are start..stop of the step's
     stop: int
     index: torch.Tensor | None    # (P, T) into the step's tokens; None when nothing is padded
@@ -205,7 +206,7 @@ class StepCache:
 
     def _rows(self, parts, begin: int) -> Rows:
         device, counts = self._kv.device, [num_new for _, _, num_new in parts]
-        P, T = round_up(len(parts)), round_up(counts[-1] % TILE) + counts[-1] // TILE * TILE
+        P, T = round_up(len(parts)) if counts[-1] == 1 else len(parts), counts[-1]
         padded = parts + parts[-1:] * (P - len(parts))
         index = inverse = None
         if len(parts) != P or counts[0] != T:
@@ -223,7 +224,8 @@ class StepCache:
         """The blocks that each row's queries may see, padded with block 0, and who sees what of them."""
         firsts = [0 if window < 0 else max(0, start - window + 1) // BLOCK for _, start, _ in parts]
         tables = [table[first:-(-(start + num_new) // BLOCK)] for first, (table, start, num_new) in zip(firsts, parts)]
-        longest = round_up(max(len(table) for table in tables))
+        longest = max(len(table) for table in tables)
+        longest = round_up(longest) if queries.size(1) == 1 else longest
         blocks = _to(queries.device, [table + [0] * (longest - len(table)) for table in tables])
         places = _to(queries.device, firsts)[:, None] * BLOCK + torch.arange(
             longest * BLOCK, device=queries.device)   # (P, S), the position of every key
