@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 FEW_ROWS = 8         # of one query each, up to which a CPU's fused kernel is best
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
-CACHED_NUMBERS = 1 << 21  # of keys, or scores, at a time; keys and values in bf16 are 8 MB (dev/LOG.md)
+CACHED_NUMBERS = 1 << 22  # of keys, or scores, at a time; keys and values in bf16 are 16 MB (dev/LOG.md)
 MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
@@ -85,8 +85,8 @@ def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):
 
 
 def _attend_rows(q, k, v, bias):
-    """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S). Queries that share a key head stand one behind the
-    other as if they were more positions: so no key is copied for them."""
+    """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S), on a CPU in fp32 or float64. Queries that share a key
+    head stand one behind the other as if they were more positions: so no key is copied for them."""
     P, T, H, D = q.shape
     groups = H // k.size(1)
     q = q.view(P, T, -1, groups, D).permute(0, 2, 3, 1, 4).reshape(P, -1, groups * T, D)
@@ -99,15 +99,13 @@ def _attend_rows(q, k, v, bias):
 
 def _fuse_rows(q, k, v, bias):
     """A CPU's fused kernel is up to three times as fast in fp32 as in bf16, conversion included, and never slower."""
-    high = torch.promote_types(q.dtype, torch.float32)
-    return F.scaled_dot_product_attention(q.to(high), k.to(high), v.to(high), bias.to(high)).to(q.dtype)
+    return F.scaled_dot_product_attention(*(x.to(bias.dtype) for x in (q, k, v)), bias).to(q.dtype)
 
 
 def _multiply_rows(q, k, v, bias):
     """Attention by its definition. In bf16 twice to eight times as fast on a CPU as the fused kernel, and not slower in
     fp32 (dev/LOG.md); scores are rounded to bf16 as in training there, the softmax is not."""
-    scores = (q @ k.mT).to(torch.promote_types(q.dtype, torch.float32)).mul_(q.size(-1) ** -0.5).add_(bias)
-    return scores.softmax(-1).to(v.dtype) @ v
+    return torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5).softmax(-1).to(v.dtype) @ v
 
 
 def visible(query_positions, key_positions, window: int):

@@ -229,7 +229,10 @@ class StepCache:
         blocks = _to(queries.device, [table + [0] * (longest - len(table)) for table in tables])
         places = _to(queries.device, firsts)[:, None] * BLOCK + torch.arange(
             longest * BLOCK, device=queries.device)   # (P, S), the position of every key
-        bias = torch.zeros((), device=queries.device, dtype=self._kv.dtype).expand(*queries.shape, places.size(1))
+        dtype = self._kv.dtype
+        if queries.device.type == "cpu":  # what scores become there
+            dtype = torch.promote_types(dtype, torch.float32)
+        bias = torch.zeros((), device=queries.device, dtype=dtype).expand(*queries.shape, places.size(1))
         offsets = [start - first * BLOCK for first, (_, start, _) in zip(firsts, parts)]
         pieces = self._pieces(blocks).view(*blocks.shape, 2, -1).permute(2, 0, 3, 1)
         return Reach(pieces, bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None],
