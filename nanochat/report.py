@@ -193,7 +193,24 @@ def scores_by_stage(stages: dict[str, Stage]) -> dict:
         scores = {f"CORE {label}": score for label, score in of_text.get("tasks", {}).items()}
         for task, score in (scores | of_chat.get("skills", {})).items():
             rows.setdefault(task, {})[name] = {"value": score["accuracy"], "ci95": score["ci95"], "n": score["n"]}
+    rows |= passes_by_stage(stages)
     return {title: by_stage for title, by_stage in rows.items() if by_stage}
+
+
+def passes_by_stage(stages: dict[str, Stage]) -> dict:
+    """{"task pass@k": {stage: {value, ci95, n}}}, what RL sampled on its validation questions: before its first step,
+    which is the stage that it began from, and after its last."""
+    if "rl" not in stages:
+        return {}
+    after, source = stages["rl"].record, stages["rl"].config["settings"].get("source")
+    columns = {name: after.get("before") or {} for name, stage in stages.items()
+               if stage.record["weights_sha256"] == source} | {"rl": after}
+    rows: dict[str, dict] = {}
+    for name, found in columns.items():
+        for task, passes in found.get("pass_at_k", {}).items():
+            for k, estimate in passes.items():
+                rows.setdefault(f"{task} pass@{k}", {})[name] = estimate
+    return rows
 
 
 def same_text(stages: dict[str, Stage]) -> dict[str, dict]:

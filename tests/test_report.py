@@ -221,6 +221,18 @@ def test_four_stages_against_every_evaluation_by_hand():
         "CORE copa": ["base", "mid"], "mmlu": ["mid", "sft", "rl"], "gsm8k": ["sft", "rl"]}
 
 
+def test_what_rl_sampled_before_and_after_stands_under_the_stage_it_began_from():
+    add_everything()
+    passes = lambda *shares: {"pass_at_k": {"gsm8k": {
+        str(k): {"value": share, "ci95": [0.0, share + 0.1], "n": 527} for k, share in zip((1, 8), shares)}}}
+    for source in ("sft-weights", "gone"):
+        add_stage("rl", source=source, record=passes(0.025, 0.125) | {"before": passes(0.02, 0.1)})
+        rows = gather(None, NOW).report["tasks"]
+        shown = {title: {stage: score["value"] for stage, score in row.items()} for title, row in rows.items() if "@" in title}
+        assert shown == ({"gsm8k pass@1": {"sft": 0.02, "rl": 0.025}, "gsm8k pass@8": {"sft": 0.1, "rl": 0.125}}
+                         if source == "sft-weights" else {"gsm8k pass@1": {"rl": 0.025}, "gsm8k pass@8": {"rl": 0.125}})
+
+
 def test_bits_per_byte_of_another_text_are_left_out_with_a_line():
     add_everything()
     add_base_eval(stage="mid", val_bpb=1.25)

@@ -80,8 +80,8 @@ def check_resume_equals_straight(script, stage, flags, step):
     resumed = train(script, f"{flags} --save-every {step} --resume auto")
     assert resumed["weights_sha256"] == straight["weights_sha256"]
     assert curve(stage, straight["tag"]) == expected
-    assert {key: resumed[key] for key in ("final_loss", "tokens", "final_step")} == {
-        key: straight[key] for key in ("final_loss", "tokens", "final_step")}
+    kept = ("final_loss", "tokens", "final_step", *(("before", "logprob_gap_max") if stage == "rl" else ()))
+    assert json.dumps([resumed[key] for key in kept]) == json.dumps([straight[key] for key in kept])
     return straight
 
 
@@ -109,6 +109,9 @@ def check_practice(record):
     learning = [line for line in lines if "kl" in line]  # from some group of the step
     assert learning and all(line["logprob_gap_max"] < 1e-4 and 0 <= line["kl"] for line in learning)
     assert {k: found["n"] for k, found in record["pass_at_k"]["odd"].items()} == {1: 4, 2: 4, 3: 4}
+    assert record["logprob_gap_max"] == max(line["logprob_gap_max"] for line in learning)
+    first = next(line for line in read_metrics(base_dir() / "runs" / "rl" / "d2") if line.get("event") == "eval")
+    assert json.loads(json.dumps(record["before"])) == {key: first[key] for key in ("accuracy", "ci95", "pass_at_k")}
 
 
 @pytest.mark.slow  # two C++ compilations
