@@ -72,8 +72,9 @@ def build_parser():
     parser.add_argument("--num-samples", type=int, default=8, help="answers to each question (default 8)")
     parser.add_argument("--replay", type=int, help="conversations about the other skills in each step, all ranks "
                         "(default: as many as questions with --skills, else none; 0: none)")
-    parser.add_argument("--max-new-tokens", type=int, help=f"of an answer, in validation too (default {SKILL_TOKENS} with "
-                        "--skills, else the task's own); one that is cut has the reward that its text earns")
+    parser.add_argument("--max-new-tokens", type=int, help="of an answer, in validation too (default "
+                        f"{SKILL_TOKENS} with --skills, else the task's own); one that is cut has the reward that its "
+                        "text earns")
     parser.add_argument("--temperature", type=float, default=1.0, help="of sampling (default 1: on-policy)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
     parser.add_argument("--updates-per-batch", type=int, default=1, help="optimizer steps on the same answers; with "
