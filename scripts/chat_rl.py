@@ -228,6 +228,8 @@ def main(args):
         if step == 0 or is_due(step, args.eval_every, last):
             results = {name: evaluate_task(engine, task, max_items=args.eval_items, max_tokens=max_new_tokens)
                        for name, task in val_tasks.items()}
+            if step == 0:
+                require_some_grade(results)
             passes = {name: evaluate_pass_at_k(
                 engine, task, SamplingParams(max_tokens=max_new_tokens, temperature=args.temperature, n=eval_samples),
                 max_items=args.eval_items, seed=args.seed, rank=rank, world=world, device=device)
@@ -333,6 +335,14 @@ def fingerprint(questions: list[tuple[Task, int]]) -> str:
     """Of all that may be asked, and of a reward file's text."""
     files = "".join(task.fingerprint for task in {task: None for task, _ in questions} if isinstance(task, RewardFile))
     return sha256_of_items([task[i] for task, i in questions]) + files
+
+
+def require_some_grade(results: dict[str, TaskResult]):
+    """Where every answer has failed at the start, hours of training would learn nothing and end well."""
+    for name, result in results.items():
+        if all(record["error"] for record in result.records):
+            raise UserError(f"{name}: none of its {result.n} validation answers got a reward, such as: "
+                            f"{result.records[0]['error']}; mend that and start again with --overwrite")
 
 
 def evaluation_record(results: dict[str, TaskResult], passes: dict[str, dict[int, PassAtK]]) -> dict:
