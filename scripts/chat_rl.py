@@ -16,6 +16,7 @@ your own (--reward) that defines two functions:
     reward(item, answer)  a number from 0 to 1 for the text that the model answered to one of them
 
 A reward that raises, takes longer than --reward-timeout or is no such number costs that one answer; they are counted.
+If not one answer of the first validation gets a reward, nothing is trained.
 dev/reward_example.py is an example.
 """
 

@@ -240,6 +240,7 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     (chat_sft, "--source base --data {home}/bad.jsonl", "bad.jsonl:2: "),
     (chat_sft, "--source base --tasks {home}/bad.jsonl:2", "bad.jsonl:2: "),
     (mid_train, "--tasks world --data base", "one of them"),
+    (mid_train, "--text-data text.jsonl --text-ratio 0", "no text is read"),
     (chat_rl, "--skills sums", "choose from facts"),
     (chat_rl, "--skills letters --task gsm8k", "--skills and --task: one at a time"),
     (chat_rl, "--task arc_easy --task-data {home}/arc", "not generated and graded"),
