@@ -11,10 +11,16 @@ import re
 from nanochat.charts import (Html, Series, change_chart, el, escape, format_bytes, format_count, format_duration,
                              format_energy, format_money, format_percent, interval_chart, line_chart, smooth,
                              thin, two_figures)
-from nanochat.report import STAGE_NAMES, Card, Stage, chat_evals
+from nanochat.report import BPB, STAGE_NAMES, Card, Stage, chat_evals
 from nanochat.run import STAGES
 from nanochat.task_eval import in_turn
 
+EVALUATION_NOTES = {  # shown where a row's title has the word
+    BPB: "Bits per byte are of the base model's validation text, less is better.",
+    "CORE": "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser.",
+    "pass@": "pass@k: how often one of k sampled answers is right, on RL's validation questions before and after it.",
+    "": "Single tasks are shares of right answers. Small figures are 95% intervals over rows or items; two training runs "
+        "differ by more."}
 MAX_SAMPLES = 12   # right answers shown, and as many wrong ones
 MAX_FAILURES = 12  # rows of that table
 MAX_CHARS = 600    # of one text of a sample
@@ -223,10 +229,8 @@ def evaluations(scores: dict) -> list[Html]:
     rows = [el("tr", el("th", title, scope="row"), [mean_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score.get("n", 0) for score in by_stage.values()) or "")) for title, by_stage in scores.items()]
     heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
-    return [el("p", "Bits per byte are of the base model's validation text, less is better. CORE and ChatCORE are means "
-                    "of tasks on a scale where 0 is a guesser; single tasks are shares of right answers. Small figures "
-                    "are 95% intervals over rows or items; two training runs differ by more.", class_="fine"),
-            table("evaluation", heads, rows)]
+    notes = [note for mark, note in EVALUATION_NOTES.items() if any(mark in title for title in scores)]
+    return [el("p", " ".join(notes), class_="fine"), table("evaluation", heads, rows)]
 
 
 def mean_cell(score: dict | None) -> Html:
