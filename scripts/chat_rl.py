@@ -341,6 +341,9 @@ def fingerprint(questions: list[tuple[Task, int]]) -> str:
 def require_some_grade(results: dict[str, TaskResult]):
     """Where every answer has failed at the start, hours of training would learn nothing and end well."""
     for name, result in results.items():
+        if not result.n:
+            raise UserError(f"{name}: no validation question in its data, so nobody could tell what RL does; "
+                            "give more rows")
         if all(record["error"] for record in result.records):
             raise UserError(f"{name}: none of its {result.n} validation answers got a reward, such as: "
                             f"{result.records[0]['error']}; mend that and start again with --overwrite")
