@@ -19,8 +19,8 @@ EVALUATION_NOTES = {  # shown where a row's title has the word
     BPB: "Bits per byte are of the base model's validation text, less is better.",
     "CORE": "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser.",
     "pass@": "pass@k: how often one of k sampled answers is right, on RL's validation questions before and after it.",
-    "": "Single tasks are shares of right answers. Small figures are 95% intervals over rows or items; two training runs "
-        "differ by more."}
+    "": "Single tasks are shares of right answers, or of those that do what the row says. Small figures are 95% intervals "
+        "over rows or items; two training runs differ by more."}
 MAX_SAMPLES = 12   # right answers shown, and as many wrong ones
 MAX_FAILURES = 12  # rows of that table
 MAX_CHARS = 600    # of one text of a sample
@@ -63,7 +63,7 @@ def header(report: dict) -> Html:
     params = format_count(model["params"])
     params = params[:-1] + BIG_WORDS[params[-1]] if params[-1] in BIG_WORDS else params
     return el("header", el("p", el("b", "nanochat"), el("span", f"report card of {report['tag']}"), class_="brand"),
-              el("h1", f"{params} parameters, trained from nothing in ",
+              el("h1", f"{params} parameters, trained {'from nothing ' if 'base' in report['stages'] else ''}in ",
                  el("em", format_duration(report["total_sec"]))),
               el("p", f"{model['depth']} layers of width {model['width']}, a vocabulary of {model['vocab_size']:,} and "
                       f"{model['context']:,} tokens of context. Trained on {device}.", class_="lead"))
@@ -140,7 +140,8 @@ def reward_figure(stage: Stage) -> Html | None:
         series += [Series("dots", [(line["step"], line["accuracy"][skill]) for line in evals]) for skill in last]
         ending = ", ".join(f"{skill} {format_percent(share)}" for skill, share in last.items())
         caption += f"; dots: greedy accuracy on validation questions, at the end {ending}"
-    chart = line_chart(series, x_label="steps", y_label="mean reward", including=(0, 1))
+    is_high = max(y for part in series for _, y in part.points) > 0.25
+    chart = line_chart(series, x_label="steps", y_label="mean reward", including=(0, 1 if is_high else 0.1))
     return figure("rl", "RL", caption + ".", chart)
 
 
@@ -195,7 +196,8 @@ def table(title: str, heads: list[str], rows: list[Html]) -> Html:
 def score_cell(score: dict | None) -> Html:
     if score is None:
         return el("td", "–")
-    low, high = (f"{100 * bound:.0f}" for bound in score["ci95"])
+    digits = 1 if score["accuracy"] < 0.1 else 0
+    low, high = (f"{100 * bound:.{digits}f}" for bound in score["ci95"])
     return el("td", format_percent(score["accuracy"]), el("small", f"{low}–{high}"))
 
 

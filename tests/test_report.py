@@ -233,6 +233,22 @@ def test_what_rl_sampled_before_and_after_stands_under_the_stage_it_began_from()
                          if source == "sft-weights" else {"gsm8k pass@1": {"rl": 0.025}, "gsm8k pass@8": {"rl": 0.125}})
 
 
+def test_habits_and_small_shares_are_on_the_card():
+    """9 of 500: Wilson's interval is 0.95% to 3.38%, of which whole per cents would say 1 to 3."""
+    add_everything()
+    score = {"accuracy": 0.018, "n": 500, "ci95": [0.0096, 0.0338], "habits": {"ends with ####": 0.8}}
+    write(runs_dir("sft") / "d2" / "task_eval.json", {
+        "weights_sha256": "sft-weights", "chatcore": None, "skills": {"gsm8k": score}})
+    for stage in ("mid", "sft", "rl"):
+        (runs_dir(stage) / "d2" / "chat_eval.json").unlink()
+    card = gather(None, NOW)
+    text = Page(render(card)).text
+    assert "gsm8k\u20131.8%1.0\u20133.4500" in text and "gsm8k ends with ####\u201380%76\u201383500" in text
+    assert not any("No skill" in line for line in card.report["missing"]) and "trained from nothing in" in text
+    (runs_dir("base") / "d2" / "result.json").unlink()
+    assert "parameters, trained in 32 s" in Page(render(gather(None, NOW))).text
+
+
 def test_bits_per_byte_of_another_text_are_left_out_with_a_line():
     add_everything()
     add_base_eval(stage="mid", val_bpb=1.25)
