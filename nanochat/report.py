@@ -181,8 +181,8 @@ def chat_evals(stages: dict[str, Stage]) -> dict[str, dict]:
 
 
 def scores_by_stage(stages: dict[str, Stage]) -> dict:
-    """{BPB | "CORE" | "ChatCORE" | task: {stage: {value, ci95, n?}}}; the means only where every task was measured,
-    bits per byte only of the text that the first of the stages was measured on."""
+    """{BPB | "CORE" | "ChatCORE" | task | task habit | task pass@k: {stage: {value, ci95, n?}}}; the means only
+    where every task was measured, bits per byte only of the text that the first of the stages was measured on."""
     rows: dict[str, dict] = {BPB: {}, "CORE": {}, "ChatCORE": {}}
     for name, found in same_text(stages).items():
         rows[BPB][name] = {"value": found["val_bpb"], "ci95": found["val_bpb_ci95"]}

@@ -19,8 +19,8 @@ EVALUATION_NOTES = {  # shown where a row's title has the word
     BPB: "Bits per byte are of the base model's validation text, less is better.",
     "CORE": "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser.",
     "pass@": "pass@k: how often one of k sampled answers is right, on RL's validation questions before and after it.",
-    "": "Single tasks are shares of right answers, or of those that do what the row says. Small figures are 95% intervals "
-        "over rows or items; two training runs differ by more."}
+    "": "Single tasks are shares of right answers, or of those that do what the row says. Small figures are 95% "
+        "intervals over rows or items; two training runs differ by more."}
 MAX_SAMPLES = 12   # right answers shown, and as many wrong ones
 MAX_FAILURES = 12  # rows of that table
 MAX_CHARS = 600    # of one text of a sample

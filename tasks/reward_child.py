@@ -72,7 +72,7 @@ def set_alarm(seconds: int):
 def describe(error: Exception) -> str:
     """With the last line of the person's file that led to it; none where Python could not even read or call it."""
     if isinstance(error, NoNumber):
-        return str(error)
+        return " ".join(str(error).split())  # an array's repr has several lines
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
              if os.path.realpath(frame.filename) == os.path.realpath(sys.argv[1])]
     where = f" (line {lines[-1]})" if lines else ""
