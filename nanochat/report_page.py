@@ -196,7 +196,7 @@ def table(title: str, heads: list[str], rows: list[Html]) -> Html:
 def score_cell(score: dict | None) -> Html:
     if score is None:
         return el("td", "–")
-    digits = 1 if score["accuracy"] < 0.1 else 0
+    digits = 1 if score["ci95"][1] < 0.1 else 0
     low, high = (f"{100 * bound:.{digits}f}" for bound in score["ci95"])
     return el("td", format_percent(score["accuracy"]), el("small", f"{low}–{high}"))
 
@@ -472,9 +472,9 @@ h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
 
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; margin-top: 2.25rem;
   overflow: hidden; border: 1px solid var(--line); border-radius: .875rem; background: var(--line); }
-.tiles div { padding: 1rem 1.125rem; background: var(--raised); }
+.tiles div { padding: 1rem; background: var(--raised); }
 .tiles dt { color: var(--soft); font-size: .8125rem; }
-.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.625rem/1.25 var(--serif); white-space: nowrap; }
+.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.375rem/1.4 var(--serif); white-space: nowrap; }
 .missing { margin-top: 1rem; }
 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem;
@@ -510,7 +510,7 @@ td small { display: block; color: var(--soft); font-size: .6875rem; line-height:
 
 .total th, .total td { border-bottom: 0; font-weight: 600; }
 .failures { margin-top: .75rem; }
-.failures td { padding-left: .75rem; white-space: nowrap; }
+.failures td, .failures th + th { padding-left: .75rem; white-space: nowrap; }
 .failures th small { display: block; margin-top: .125rem; color: var(--soft); font-size: .75rem; }
 .meter { display: block; height: .25rem; margin-top: .25rem; border-radius: .25rem; background: var(--line); }
 .meter i { display: block; height: 100%; border-radius: .25rem; background: var(--bad); }
