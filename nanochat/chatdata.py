@@ -53,6 +53,8 @@ def _fit(conversations, name: str, tokenizer, max_tokens: int) -> Fitted:
     """Rendered, and at most max_tokens long; says what it had to cut or drop."""
     result = fit_sequences((_compact(*render(tokenizer, chat)) for chat in conversations), max_tokens,
                            tokenizer.special["<|assistant_end|>"])
+    if not result.sequences and not result.num_dropped:
+        raise UserError(f"{name}: no conversations in it; give more of them, or for validation --val-data")
     if not result.sequences:
         raise UserError(f"{name}: none of its {result.num_dropped:,} conversations has an assistant turn that ends "
                         f"within {max_tokens} tokens; give some with answers, shorter ones or, if the model allows it, "

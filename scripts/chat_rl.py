@@ -135,7 +135,7 @@ def load_tasks(args) -> tuple[list[Task], dict[str, Task]]:
     if args.task is not None:
         names = args.task.split(",")
         train = [require_graded(build_task(name, "train", args.task_data)) for name in names]
-        return train, {name: build_task(name, "validation", args.task_data) for name in names}
+        return train, {name: require_questions(build_task(name, "validation", args.task_data)) for name in names}
     skills = ("format" if args.skills is None else args.skills).split(",")
     for skill in skills:
         if skill not in SKILLS:
@@ -143,6 +143,13 @@ def load_tasks(args) -> tuple[list[Task], dict[str, Task]]:
     size = min(POOL_SIZE, args.num_iterations * args.prompts_per_step)
     return ([TinyWorld(skill, "train", size) for skill in skills],
             {skill: TinyWorld(skill, "val", args.eval_items) for skill in skills})
+
+
+def require_questions(task: Task) -> Task:
+    if not len(task):
+        raise UserError(f"--task {task.name}: no validation question in its data, so nobody could tell what RL does; "
+                        "give more rows")
+    return task
 
 
 def require_graded(task: Task) -> Task:
@@ -341,9 +348,6 @@ def fingerprint(questions: list[tuple[Task, int]]) -> str:
 def require_some_grade(results: dict[str, TaskResult]):
     """Where every answer has failed at the start, hours of training would learn nothing and end well."""
     for name, result in results.items():
-        if not result.n:
-            raise UserError(f"{name}: no validation question in its data, so nobody could tell what RL does; "
-                            "give more rows")
         if all(record["error"] for record in result.records):
             raise UserError(f"{name}: none of its {result.n} validation answers got a reward, such as: "
                             f"{result.records[0]['error']}; mend that and start again with --overwrite")

@@ -12,7 +12,6 @@ from nanochat.rollouts import evaluate_pass_at_k, mean_pass_at_k, pass_at_k, rew
 from nanochat.task import Example, Task
 from nanochat.task_eval import evaluate_task
 from scripts import chat_rl
-from tasks.gsm8k import GSM8K
 from tests.rigged_engine import byte_tokenizer
 
 
@@ -63,15 +62,6 @@ def test_rl_does_not_begin_where_no_answer_can_be_graded(said, is_refused):
     results = {"echo": evaluate_task(engine, Echo())}
     refused = pytest.raises(UserError, match="echo: none of its 4.*ZeroDivisionError")
     with refused if is_refused else nullcontext():
-        chat_rl.require_some_grade(results)
-
-
-def test_rl_does_not_begin_without_validation_questions(tmp_path):
-    """One of GSM8K's training questions in 15 validates: of two rows, maybe none."""
-    (tmp_path / "train.jsonl").write_text('{"question": "1+1?", "answer": "#### 2"}\n' * 2)
-    engine = SimpleNamespace(tokenizer=byte_tokenizer(), generate=lambda prompts, params: [])
-    results = {"gsm8k": evaluate_task(engine, GSM8K("validation", str(tmp_path)))}
-    with pytest.raises(UserError, match="gsm8k: no validation question"):
         chat_rl.require_some_grade(results)
 
 

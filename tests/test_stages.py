@@ -245,6 +245,8 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     (chat_rl, "--skills letters --task gsm8k", "--skills and --task: one at a time"),
     (chat_rl, "--task arc_easy --task-data {home}/arc", "not generated and graded"),
     (chat_rl, "--task nope", "choose one of"),
+    (chat_rl, "--task gsm8k --task-data {home}/few", "--task gsm8k: no validation question"),  # one row in 15 validates
+    (chat_sft, "--source base --tasks gsm8k --task-data {home}/few", "validation of gsm8k: no conversations"),
     (chat_rl, "--task-data {home}", "without --task"),
     (chat_rl, "--reward {home}/bad.jsonl", "not a .py file"),
     (chat_rl, "--reward-timeout 3", "without --reward"),
@@ -255,6 +257,8 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
 def test_a_persons_mistake_is_one_line_and_exit_code_2(home, capsys, script, flags, words):
     (home / "empty").mkdir()
     (home / "arc").mkdir()
+    (home / "few").mkdir()
+    (home / "few" / "gsm8k-train.jsonl").write_text('{"question": "1+1?", "answer": "#### 2"}\n' * 2)
     (home / "arc" / "ARC-Easy-train.jsonl").write_text('{"question": "Up?", "choices": ["x", "y"], "gold": 1}')
     (home / "torn.parquet").write_bytes(b"PAR1" + bytes(40))
     good = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
