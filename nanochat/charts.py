@@ -70,7 +70,7 @@ def format_duration(seconds: float) -> str:
 
 def format_money(usd: float) -> str:
     if usd < 0.001:
-        return "under 0.1 cent"
+        return "< 0.1 cent"
     if usd < 0.995:
         cents = two_figures(100 * usd)
         return f"{cents} cent" if cents == "1" else f"{cents} cents"

@@ -53,9 +53,12 @@ def _fit(conversations, name: str, tokenizer, max_tokens: int) -> Fitted:
     """Rendered, and at most max_tokens long; says what it had to cut or drop."""
     result = fit_sequences((_compact(*render(tokenizer, chat)) for chat in conversations), max_tokens,
                            tokenizer.special["<|assistant_end|>"])
+    if not result.sequences and not result.num_dropped:
+        raise UserError(f"{name}: no conversations in it; give more of them, or for validation --val-data")
     if not result.sequences:
-        raise UserError(f"{name}: no conversation has an assistant turn that fits {max_tokens} tokens; "
-                        "give other data or a longer --max-seq-len")
+        raise UserError(f"{name}: none of its {result.num_dropped:,} conversations has an assistant turn that ends "
+                        f"within {max_tokens} tokens; give some with answers, shorter ones or, if the model allows it, "
+                        "a longer --max-seq-len")
     if result.num_cut or result.num_dropped:
         print0(f"{name}: {len(result.sequences):,} conversations, {result.num_cut:,} of them cut to {max_tokens} "
                f"tokens; {result.num_dropped:,} dropped because no assistant turn fits")

@@ -73,7 +73,8 @@ def validate(conversation: dict):
     """Raises UserError with what is wrong, in words for the person who wrote the row; unknown keys are left alone."""
     messages = conversation.get("messages") if isinstance(conversation, dict) else None
     if not isinstance(messages, list) or not messages:
-        raise UserError('not a conversation: expected {"messages": [...]} or a list of messages, not empty')
+        raise UserError('not a conversation: expected {"messages": [...]} or a list of messages, not empty, '
+                        f"got {_show(conversation)}")
     for number, message in enumerate(messages, start=1):
         role = message.get("role") if isinstance(message, dict) else None
         if role not in ROLES:

@@ -19,6 +19,7 @@ from nanochat.files import read_json
 from nanochat.gpt import GPTConfig, count
 from nanochat.paired import compare_results
 from nanochat.run import FORMAT_VERSION, STAGES, read_metrics, runs_dir
+from nanochat.task_eval import wilson_interval
 from nanochat.tokenizer import Tokenizer
 
 STAGE_NAMES = {"tokenizer": "Tokenizer", "base": "Base", "mid": "Midtraining", "sft": "SFT", "rl": "RL"}
@@ -180,8 +181,8 @@ def chat_evals(stages: dict[str, Stage]) -> dict[str, dict]:
 
 
 def scores_by_stage(stages: dict[str, Stage]) -> dict:
-    """{BPB | "CORE" | "ChatCORE" | task: {stage: {value, ci95, n?}}}; the means only where every task was measured,
-    bits per byte only of the text that the first of the stages was measured on."""
+    """{BPB | "CORE" | "ChatCORE" | task | task habit | task pass@k: {stage: {value, ci95, n?}}}; the means only
+    where every task was measured, bits per byte only of the text that the first of the stages was measured on."""
     rows: dict[str, dict] = {BPB: {}, "CORE": {}, "ChatCORE": {}}
     for name, found in same_text(stages).items():
         rows[BPB][name] = {"value": found["val_bpb"], "ci95": found["val_bpb_ci95"]}
@@ -193,7 +194,27 @@ def scores_by_stage(stages: dict[str, Stage]) -> dict:
         scores = {f"CORE {label}": score for label, score in of_text.get("tasks", {}).items()}
         for task, score in (scores | of_chat.get("skills", {})).items():
             rows.setdefault(task, {})[name] = {"value": score["accuracy"], "ci95": score["ci95"], "n": score["n"]}
+            for habit, share in score.get("habits", {}).items():
+                rows.setdefault(f"{task} {habit}", {})[name] = {
+                    "value": share, "ci95": wilson_interval(share * score["n"], score["n"]), "n": score["n"]}
+    rows |= passes_by_stage(stages)
     return {title: by_stage for title, by_stage in rows.items() if by_stage}
+
+
+def passes_by_stage(stages: dict[str, Stage]) -> dict:
+    """{"task pass@k": {stage: {value, ci95, n}}}, what RL sampled on its validation questions: before its first step,
+    which is the stage that it began from, and after its last."""
+    if "rl" not in stages:
+        return {}
+    after, source = stages["rl"].record, stages["rl"].config["settings"].get("source")
+    columns = {name: after.get("before") or {} for name, stage in stages.items()
+               if stage.record["weights_sha256"] == source} | {"rl": after}
+    rows: dict[str, dict] = {}
+    for name, found in columns.items():
+        for task, passes in found.get("pass_at_k", {}).items():
+            for k, estimate in passes.items():
+                rows.setdefault(f"{task} pass@{k}", {})[name] = estimate
+    return rows
 
 
 def same_text(stages: dict[str, Stage]) -> dict[str, dict]:
@@ -250,7 +271,8 @@ def missing_lines(tag: str, stages: dict[str, Stage], tokenizer: dict | None) ->
         else:
             has_begun = (runs_dir(name) / tag / "config.json").exists()
             lines.append(f"{STAGE_NAMES[name]} {'has not finished' if has_begun else 'was not run'}.")
-    return lines if chat_evals(stages) else [*lines, "No skill was measured."]
+    is_measured = chat_evals(stages) or any("task_eval" in stage.evals for stage in stages.values())
+    return lines if is_measured else [*lines, "No skill was measured."]
 
 
 def stage_problems(name: str, folder: Path, stages: dict[str, Stage]) -> list[str]:

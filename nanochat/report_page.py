@@ -11,10 +11,16 @@ import re
 from nanochat.charts import (Html, Series, change_chart, el, escape, format_bytes, format_count, format_duration,
                              format_energy, format_money, format_percent, interval_chart, line_chart, smooth,
                              thin, two_figures)
-from nanochat.report import STAGE_NAMES, Card, Stage, chat_evals
+from nanochat.report import BPB, STAGE_NAMES, Card, Stage, chat_evals
 from nanochat.run import STAGES
 from nanochat.task_eval import in_turn
 
+EVALUATION_NOTES = {  # shown where a row's title has the word
+    BPB: "Bits per byte are of the base model's validation text, less is better.",
+    "CORE": "CORE and ChatCORE are means of tasks on a scale where 0 is a guesser.",
+    "pass@": "pass@k: how often one of k sampled answers is right, on RL's validation questions before and after it.",
+    "": "Single tasks are shares of right answers, or of those that do what the row says. Small figures are 95% "
+        "intervals over rows or items; two training runs differ by more."}
 MAX_SAMPLES = 12   # right answers shown, and as many wrong ones
 MAX_FAILURES = 12  # rows of that table
 MAX_CHARS = 600    # of one text of a sample
@@ -57,7 +63,7 @@ def header(report: dict) -> Html:
     params = format_count(model["params"])
     params = params[:-1] + BIG_WORDS[params[-1]] if params[-1] in BIG_WORDS else params
     return el("header", el("p", el("b", "nanochat"), el("span", f"report card of {report['tag']}"), class_="brand"),
-              el("h1", f"{params} parameters, trained from nothing in ",
+              el("h1", f"{params} parameters, trained {'from nothing ' if 'base' in report['stages'] else ''}in ",
                  el("em", format_duration(report["total_sec"]))),
               el("p", f"{model['depth']} layers of width {model['width']}, a vocabulary of {model['vocab_size']:,} and "
                       f"{model['context']:,} tokens of context. Trained on {device}.", class_="lead"))
@@ -134,7 +140,8 @@ def reward_figure(stage: Stage) -> Html | None:
         series += [Series("dots", [(line["step"], line["accuracy"][skill]) for line in evals]) for skill in last]
         ending = ", ".join(f"{skill} {format_percent(share)}" for skill, share in last.items())
         caption += f"; dots: greedy accuracy on validation questions, at the end {ending}"
-    chart = line_chart(series, x_label="steps", y_label="mean reward", including=(0, 1))
+    is_high = max(y for part in series for _, y in part.points) > 0.25
+    chart = line_chart(series, x_label="steps", y_label="mean reward", including=(0, 1 if is_high else 0.1))
     return figure("rl", "RL", caption + ".", chart)
 
 
@@ -189,7 +196,8 @@ def table(title: str, heads: list[str], rows: list[Html]) -> Html:
 def score_cell(score: dict | None) -> Html:
     if score is None:
         return el("td", "–")
-    low, high = (f"{100 * bound:.0f}" for bound in score["ci95"])
+    digits = 1 if score["ci95"][1] < 0.1 else 0
+    low, high = (f"{100 * bound:.{digits}f}" for bound in score["ci95"])
     return el("td", format_percent(score["accuracy"]), el("small", f"{low}–{high}"))
 
 
@@ -223,10 +231,8 @@ def evaluations(scores: dict) -> list[Html]:
     rows = [el("tr", el("th", title, scope="row"), [mean_cell(by_stage.get(stage)) for stage in stages],
                el("td", max(score.get("n", 0) for score in by_stage.values()) or "")) for title, by_stage in scores.items()]
     heads = [*(STAGE_NAMES[stage] for stage in stages), "n"]
-    return [el("p", "Bits per byte are of the base model's validation text, less is better. CORE and ChatCORE are means "
-                    "of tasks on a scale where 0 is a guesser; single tasks are shares of right answers. Small figures "
-                    "are 95% intervals over rows or items; two training runs differ by more.", class_="fine"),
-            table("evaluation", heads, rows)]
+    notes = [note for mark, note in EVALUATION_NOTES.items() if any(mark in title for title in scores)]
+    return [el("p", " ".join(notes), class_="fine"), table("evaluation", heads, rows)]
 
 
 def mean_cell(score: dict | None) -> Html:
@@ -466,9 +472,9 @@ h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
 
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; margin-top: 2.25rem;
   overflow: hidden; border: 1px solid var(--line); border-radius: .875rem; background: var(--line); }
-.tiles div { padding: 1rem 1.125rem; background: var(--raised); }
+.tiles div { padding: 1rem; background: var(--raised); }
 .tiles dt { color: var(--soft); font-size: .8125rem; }
-.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.625rem/1.25 var(--serif); white-space: nowrap; }
+.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.375rem/1.4 var(--serif); white-space: nowrap; }
 .missing { margin-top: 1rem; }
 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem;
@@ -504,7 +510,7 @@ td small { display: block; color: var(--soft); font-size: .6875rem; line-height:
 
 .total th, .total td { border-bottom: 0; font-weight: 600; }
 .failures { margin-top: .75rem; }
-.failures td { padding-left: .75rem; white-space: nowrap; }
+.failures td, .failures th + th { padding-left: .75rem; white-space: nowrap; }
 .failures th small { display: block; margin-top: .125rem; color: var(--soft); font-size: .75rem; }
 .meter { display: block; height: .25rem; margin-top: .25rem; border-radius: .25rem; background: var(--line); }
 .meter i { display: block; height: 100%; border-radius: .25rem; background: var(--bad); }

@@ -47,6 +47,11 @@ class Task:
         """Score of a generated answer in [0, 1]. `text` is the visible text, tool calls and outputs left out."""
         raise NotImplementedError
 
+    def habits(self, text: str, parts: list[dict]) -> dict[str, bool]:
+        """Which of the habits that the task teaches an answer shows, by name, whether it is right or not. parts are its
+        text, tool calls and outputs as the engine gives them."""
+        return {}
+
     def training_chat(self, index: int) -> dict:
         """The conversation with a right answer, to train on."""
         example = self[index]

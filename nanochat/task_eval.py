@@ -30,6 +30,7 @@ class TaskResult:
     records: list[dict]           # per item: index, question, kind, expected, answer, parts, score, manner, error
     items_sha256: str             # of all questions and answers in order: equal if the same was asked
     num_failed_grades: int        # of the zeros in it, how many are the grader's fault
+    habits: dict[str, float]      # share of the answers that show each of Task.habits
 
 
 def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, seed: int = 0,
@@ -51,7 +52,24 @@ def evaluate_task(engine: Engine, task: Task, *, max_items: int | None = None, s
     total, n = sum(answer.score for answer in answers), len(answers)
     return TaskResult(name=task.name, accuracy=total / n if n else 0.0, n=n, ci95=wilson_interval(total, n),
                       records=records, items_sha256=sha256_of_items(examples),
-                      num_failed_grades=sum(answer.is_ungraded for answer in answers))
+                      num_failed_grades=sum(answer.is_ungraded for answer in answers),
+                      habits=share_of_habits([task.habits(answer.text, answer.parts) for answer in answers]))
+
+
+def share_of_habits(shown: list[dict[str, bool]]) -> dict[str, float]:
+    """
+    >>> share_of_habits([{"shows work": True}, {"shows work": False}])
+    {'shows work': 0.5}
+    """
+    return {name: sum(habits[name] for habits in shown) / len(shown) for name in (shown[0] if shown else ())}
+
+
+def describe_habits(habits: dict[str, float]) -> str:
+    """
+    >>> describe_habits({"shows work": 0.5, "is polite": 1.0})
+    'shows work 50.0%, is polite 100.0%'
+    """
+    return ", ".join(f"{name} {100 * share:.1f}%" for name, share in habits.items())
 
 
 class Answer(NamedTuple):

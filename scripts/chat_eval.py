@@ -27,7 +27,7 @@ from nanochat.files import read_json, write_json
 from nanochat.paired import compare_results
 from nanochat.run import STAGES, new_record, peak_rss_bytes, process_seconds
 from nanochat.task import Task
-from nanochat.task_eval import TaskResult, count_failures, evaluate_task, in_turn
+from nanochat.task_eval import TaskResult, count_failures, describe_habits, evaluate_task, in_turn
 from nanochat.tinyworld_chats import SKILLS
 from tasks.registry import CHATCORE, EVAL_TASKS, build_task
 from tasks.rows import task_data_dir
@@ -197,6 +197,9 @@ def evaluate(engine, tasks: dict[str, Task], max_items: int) -> dict:
         failures += [{"skill": skill, **row} for row in count_failures(result.records)]
         samples += choose_samples(skill, result)
         print_skill(skill, **scores[skill], note=f"{rate:.1f} answers/s, {eta_sec:.0f} s to go")
+        if result.habits:
+            scores[skill]["habits"] = result.habits
+            print0(f"    {describe_habits(result.habits)}")
         if result.num_failed_grades:
             print0(f"    the grader failed on {result.num_failed_grades} of them, counted as wrong")
             scores[skill]["num_failed_grades"] = result.num_failed_grades
@@ -259,7 +262,7 @@ def print_chatcore(found: dict | None, missing: dict[str, str]):
         print0(f"no ChatCORE, {name} is missing: {reason}")
 
 
-def print_skill(skill: str, accuracy: float, n: int, ci95, note: str = "", num_failed_grades: int = 0):
+def print_skill(skill: str, accuracy: float, n: int, ci95, note: str = "", num_failed_grades: int = 0, habits=None):
     low, high = ci95
     print0(f"    {skill:<13}{100 * accuracy:6.1f}%  (95% interval {100 * low:.1f} to {100 * high:.1f}, n {n})  {note}")
 

@@ -16,6 +16,7 @@ your own (--reward) that defines two functions:
     reward(item, answer)  a number from 0 to 1 for the text that the model answered to one of them
 
 A reward that raises, takes longer than --reward-timeout or is no such number costs that one answer; they are counted.
+If not one answer of the first validation gets a reward, nothing is trained.
 dev/reward_example.py is an example.
 """
 
@@ -34,13 +35,14 @@ from nanochat.files import require_free_space
 from nanochat.guards import Guard
 from nanochat.policy import (Tally, policy_batches, policy_sequences, replay_sequences, target_logprobs,
                              weighted_batches)
-from nanochat.rollouts import ROLLOUT_ROWS, describe_pass_at_k, evaluate_pass_at_k, reward_groups, sample_seed
+from nanochat.rollouts import (ROLLOUT_ROWS, PassAtK, describe_pass_at_k, evaluate_pass_at_k, reward_groups,
+                               sample_seed)
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
 from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task import Task
-from nanochat.task_eval import evaluate_task, sha256_of_items
+from nanochat.task_eval import TaskResult, describe_habits, evaluate_task, sha256_of_items
 from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
                                  train_step)
 from nanochat.watchdog import Watchdog
@@ -73,8 +75,9 @@ def build_parser():
     parser.add_argument("--num-samples", type=int, default=8, help="answers to each question (default 8)")
     parser.add_argument("--replay", type=int, help="conversations about the other skills in each step, all ranks "
                         "(default: as many as questions with --skills, else none; 0: none)")
-    parser.add_argument("--max-new-tokens", type=int, help=f"of an answer (default {SKILL_TOKENS} with --skills, else "
-                        "the task's own); one that is cut has the reward that its text earns")
+    parser.add_argument("--max-new-tokens", type=int, help="of an answer, in validation too (default "
+                        f"{SKILL_TOKENS} with --skills, else the task's own); one that is cut has the reward that its "
+                        "text earns")
     parser.add_argument("--temperature", type=float, default=1.0, help="of sampling (default 1: on-policy)")
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
     parser.add_argument("--updates-per-batch", type=int, default=1, help="optimizer steps on the same answers; with "
@@ -134,7 +137,7 @@ def load_tasks(args) -> tuple[list[Task], dict[str, Task]]:
     if args.task is not None:
         names = args.task.split(",")
         train = [require_graded(build_task(name, "train", args.task_data)) for name in names]
-        return train, {name: build_task(name, "validation", args.task_data) for name in names}
+        return train, {name: require_questions(build_task(name, "validation", args.task_data)) for name in names}
     skills = ("format" if args.skills is None else args.skills).split(",")
     for skill in skills:
         if skill not in SKILLS:
@@ -142,6 +145,13 @@ def load_tasks(args) -> tuple[list[Task], dict[str, Task]]:
     size = min(POOL_SIZE, args.num_iterations * args.prompts_per_step)
     return ([TinyWorld(skill, "train", size) for skill in skills],
             {skill: TinyWorld(skill, "val", args.eval_items) for skill in skills})
+
+
+def require_questions(task: Task) -> Task:
+    if not len(task):
+        raise UserError(f"--task {task.name}: no validation question in its data, so nobody could tell what RL does; "
+                        "give more rows")
+    return task
 
 
 def require_graded(task: Task) -> Task:
@@ -207,36 +217,39 @@ def main(args):
     engine = Engine(model, tokenizer, max_rows=ROLLOUT_ROWS)
     gc.freeze()  # else full collections of Python's walk through all of this, 80 ms each
     meter = Meter(last, state["meter"])
-    reward_sum, skipped = state.get("reward_sum", 0.0), (state["loader"] or {"skipped": []})["skipped"]
+    reward_sum, gap_max = state.get("reward_sum", 0.0), state.get("gap_max", 0.0)
+    before, skipped = state.get("before"), (state["loader"] or {"skipped": []})["skipped"]
     print0(f"{', '.join(names)}: {last} steps of {args.prompts_per_step} questions x {args.num_samples} answers "
            f"from {source['source']}/{source['tag']} step {source['step']}")
 
     # -----------------------------------------------------------------------------
     # The loop: save, evaluate, sample answers, grade, step
-    accuracy = passes = None
+    found = None
     step = saved_step = start_step
     while True:
         # once in a while, and when told to stop: save, before anything that could fail
         if step > saved_step and (stopping or is_due(step, args.save_every, last)):
-            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum, "loader": {"skipped": skipped},
-                              "guards": guard.state()})
+            saver.save(step, {"meter": meter.state(), "reward_sum": reward_sum, "gap_max": gap_max,
+                              "before": before, "loader": {"skipped": skipped}, "guards": guard.state()})
             saved_step = step
         if stopping:
             saver.stop(step, stop.signum)
         engine.load_weights(model)  # the policy of this step
         # once in a while: greedy accuracy on validation questions (the same on every rank), and pass@k (shared out)
         if step == 0 or is_due(step, args.eval_every, last):
-            accuracy = {name: evaluate_task(engine, task, max_items=args.eval_items).accuracy
-                        for name, task in val_tasks.items()}
-            shown = ", ".join(f"{name} {100 * value:.1f}%" for name, value in accuracy.items())
-            print0(f"step {step:>5}/{last} | validation {shown}")
+            results = {name: evaluate_task(engine, task, max_items=args.eval_items, max_tokens=max_new_tokens)
+                       for name, task in val_tasks.items()}
+            if step == 0:
+                require_some_grade(results)
             passes = {name: evaluate_pass_at_k(
                 engine, task, SamplingParams(max_tokens=max_new_tokens, temperature=args.temperature, n=eval_samples),
                 max_items=args.eval_items, seed=args.seed, rank=rank, world=world, device=device)
                 for name, task in val_tasks.items()} if eval_samples else {}
-            for name, found in passes.items():
-                print0(f"    {name}: {describe_pass_at_k(found)}")
-            run.log({"step": step, "event": "eval", "accuracy": accuracy} | pass_record(passes))
+            print0(f"step {step:>5}/{last} | validation")
+            print_evaluation(results, passes)
+            found = evaluation_record(results, passes)
+            before = found if step == 0 else before
+            run.log({"step": step, "event": "eval"} | found)
         if step == last:
             break
         # one step: this rank's questions, all answers in one call
@@ -283,6 +296,7 @@ def main(args):
                 break
         watchdog.end_step()
         figures = tally.metrics(device)
+        gap_max = max(gap_max, figures.get("logprob_gap_max", 0.0))
         metrics = meter.end_step(step + 1, result, lr_mult=lr_mult, tokens=int(tokens))
         run.log(metrics | {"reward": reward, "num_targets": result.num_targets, "num_cut": int(num_cut),
                            "num_without_reward": int(num_problems)} | figures)
@@ -299,14 +313,15 @@ def main(args):
             meter.load(state["meter"])
             between = [batch_of(number, skipped) for number in range(state["step"], bad_step)]
             record_rollback(run.dir, between)
-            reward_sum, skipped = state["reward_sum"], sorted({*skipped, *between})
+            reward_sum, gap_max, before = state["reward_sum"], state["gap_max"], state["before"]
+            skipped = sorted({*skipped, *between})
             step = saved_step = state["step"]
             run.log({"step": step, "event": "rollback", "from_step": bad_step})
 
     return run.finish("chat_rl", final_step=last, **meter.record(), total_sec=process_seconds(),
                       seed=args.seed, device=device_name(device), dtype=dtype_name(dtype),
                       **saver.record(), peak_rss_bytes=peak_rss_bytes(),
-                      mean_reward=reward_sum / last, accuracy=accuracy, **pass_record(passes))
+                      mean_reward=reward_sum / last, logprob_gap_max=gap_max, **found, before=before)
 
 
 def batch_of(step: int, skipped: list[int]) -> int:
@@ -333,10 +348,29 @@ def fingerprint(questions: list[tuple[Task, int]]) -> str:
     return sha256_of_items([task[i] for task, i in questions]) + files
 
 
-def pass_record(passes: dict | None) -> dict:
-    if not passes:
-        return {}
-    return {"pass_at_k": {name: {k: p._asdict() for k, p in found.items()} for name, found in passes.items()}}
+def require_some_grade(results: dict[str, TaskResult]):
+    """Where every answer has failed at the start, hours of training would learn nothing and end well."""
+    for name, result in results.items():
+        if all(record["error"] for record in result.records):
+            raise UserError(f"{name}: none of its {result.n} validation answers got a reward, such as: "
+                            f"{result.records[0]['error']}; mend that and start again with --overwrite")
+
+
+def evaluation_record(results: dict[str, TaskResult], passes: dict[str, dict[int, PassAtK]]) -> dict:
+    """{accuracy, ci95, habits?, pass_at_k?} of greedy answers and of sampled ones, each by task."""
+    record = {"accuracy": {name: result.accuracy for name, result in results.items()},
+              "ci95": {name: list(result.ci95) for name, result in results.items()},
+              "habits": {name: result.habits for name, result in results.items() if result.habits},
+              "pass_at_k": {name: {k: p._asdict() for k, p in found.items()} for name, found in passes.items()}}
+    return {key: value for key, value in record.items() if value}
+
+
+def print_evaluation(results: dict[str, TaskResult], passes: dict[str, dict[int, PassAtK]]):
+    for name, result in results.items():
+        low, high = result.ci95
+        texts = (f"{name} {100 * result.accuracy:.1f}% ({100 * low:.1f} to {100 * high:.1f}, n {result.n})",
+                 describe_habits(result.habits), describe_pass_at_k(passes.get(name, {})))
+        print0("    " + "; ".join(filter(None, texts)))
 
 
 def describe_figures(figures: dict) -> str:

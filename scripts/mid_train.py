@@ -67,6 +67,8 @@ def check_flags(args):
         raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
     if args.num_iterations is not None and args.num_iterations < 1:
         raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
+    if args.text_data is not None and args.text_ratio == 0:
+        raise UserError(f"--text-data {args.text_data} with --text-ratio 0: no text is read; leave one of them out")
 
 
 @command

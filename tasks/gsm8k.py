@@ -42,6 +42,17 @@ class GSM8K(RowsTask):
     def grade(self, example: Example, text: str) -> float:
         return float(is_same_number(final_number(text), example.answer))
 
+    def habits(self, text: str, parts: list[dict]) -> dict[str, bool]:
+        """A call that the calculator refuses is no use of it.
+
+        >>> GSM8K.habits(None, "So it is 7.", [])
+        {'uses the calculator': False, 'ends with ####': False}
+        """
+        _, mark, after = text.rpartition("####")
+        return {"uses the calculator": any(part["type"] == "python_output" and NUMBER.fullmatch(part["text"])
+                                            for part in parts),
+                "ends with ####": bool(mark and NUMBER.fullmatch(after.strip()))}
+
 
 def is_held_out(row: dict) -> bool:
     return int.from_bytes(hashlib.sha256(row["question"].encode()).digest()[:8], "big") % ONE_IN == 0

@@ -11,9 +11,14 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 GRACE_SEC = 10
+
+
+class NoNumber(ValueError):
+    """What the file's reward is."""
 
 
 def main(path: str, load_sec: str):
@@ -40,7 +45,12 @@ def load(path: str, module: list):
 
 def call(module, name: str, arguments: list):
     value = getattr(module, name)(*arguments)
-    return value if name == "prompts" else float(value)  # of a bool, or a number of numpy or torch
+    if name == "prompts":
+        return value
+    try:
+        return float(value)  # of a bool, or a number of numpy or torch
+    except (TypeError, ValueError):
+        raise NoNumber(f"{name}() returned {repr(value)[:60]}, not a number from 0 to 1") from None
 
 
 def reply(replies, function, arguments: tuple, timeout_sec: float):
@@ -60,11 +70,13 @@ def set_alarm(seconds: int):
 
 
 def describe(error: Exception) -> str:
-    """With the line of the file where it was raised."""
-    trace, line = error.__traceback__, 0
-    while trace:
-        line, trace = trace.tb_lineno, trace.tb_next
-    return " ".join(f"{type(error).__name__}: {error} (line {line})".split())
+    """With the last line of the person's file that led to it; none where Python could not even read or call it."""
+    if isinstance(error, NoNumber):
+        return " ".join(str(error).split())  # an array's repr has several lines
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if os.path.realpath(frame.filename) == os.path.realpath(sys.argv[1])]
+    where = f" (line {lines[-1]})" if lines else ""
+    return " ".join(f"{type(error).__name__}: {error}{where}".split())
 
 
 if __name__ == "__main__":

@@ -34,6 +34,14 @@ def test_everything_else_is_refused_in_words(expression):
         calculate(expression)
 
 
+@pytest.mark.parametrize("expression", ["10and 3", "2*3if 1 else 2", "0x1for x in 3", '"\\w".count("w")', "1e5x", "3 apples"])
+def test_what_a_model_writes_makes_python_warn_of_nothing(expression, recwarn):
+    """In an RL run one line of them stood between the figures."""
+    with pytest.raises(CalculatorError):
+        calculate(expression)
+    assert not recwarn.list and calculate('"a1b2c".count("1b")') == "1"
+
+
 def test_numbers_stay_small_however_they_are_multiplied():
     with pytest.raises(CalculatorError, match="too large"):
         calculate("*".join(["999999999"] * 10))

@@ -44,7 +44,7 @@ def test_bytes_and_percentages():
     assert [format_percent(share) for share in (0, 0.5, 0.9449, 1)] == ["0%", "50%", "94.5%", "100%"]
 
 
-@pytest.mark.parametrize("usd, text", [(0, "under 0.1 cent"), (0.0099, "0.99 cents"), (0.01, "1 cent"),
+@pytest.mark.parametrize("usd, text", [(0, "< 0.1 cent"), (0.0099, "0.99 cents"), (0.01, "1 cent"),
                                        (0.0124, "1.2 cents"), (0.994, "99 cents"), (0.996, "$1.00"), (9.5, "$9.50"),
                                        (1234.4, "$1,234")])
 def test_money_is_cents_below_a_dollar(usd, text):

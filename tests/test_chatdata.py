@@ -54,7 +54,7 @@ def test_too_long_ones_are_left_out_before_the_split(tmp_path):
 
 
 @pytest.mark.parametrize("chats, words", [([chat("a")], "too few to hold one out"), ([chat("the sea " * 99)], "longer"),
-                                          ([{"messages": [{"role": "user", "content": "a"}]}], "no conversation")])
+                                          ([{"messages": [{"role": "user", "content": "a"}]}], "none of its 1")])
 def test_too_little_is_said_in_one_line(tmp_path, chats, words):
     with pytest.raises(UserError, match=words):
         load(write(tmp_path / "a.jsonl", chats), max_tokens=32)

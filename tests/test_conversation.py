@@ -111,7 +111,7 @@ def test_visible_text_leaves_tools_out():
     ({}, "not a conversation"),
     ("text", "not a conversation"),
     ({"messages": []}, "not a conversation"),
-    ({"text": "a document"}, "not a conversation"),
+    ({"conversations": [{"from": "human"}]}, r"not a conversation.*got \{'conversations'"),
     (chat("hello"), "message 1"),
     (chat({"role": "human", "content": "x"}), "message 1"),
     (chat({"role": ["user"], "content": "x"}), "message 1"),

@@ -64,13 +64,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nanochat import chatdata, scaling
+from nanochat import chatdata, cross_entropy, scaling
 from nanochat.dataloader import MemoryDocuments, build_loader
 from nanochat.dataset import find_text
 from nanochat.files import read_json
 from nanochat.gpt import GPT
-from nanochat.loss_eval import evaluate_bpb
-from nanochat.packing import fit_sequences
+from nanochat.loss_eval import evaluate_bpb, evaluate_chat_loss
+from nanochat.packing import Sequence, collate, fit_sequences
 from nanochat.report import gather
 from nanochat.run import RECORD_KEYS, STAGES, read_metrics
 from scripts import base_train, chat_rl, chat_sft, mid_train
@@ -122,8 +122,10 @@ def test_11_a_single_parquet_file_has_both_splits(tmp_path):
 
 FLAGS = {base_train: "--depth 2 --max-seq-len 64 --total-batch-size 384 --device-batch-size 2 --num-iterations 3 "
                      "--eval-tokens 200 --warmup-steps 1",
-         mid_train: "--num-iterations 2 --total-batch-size 256 --device-batch-size 1", chat_sft: "--num-iterations 2 ",
-         chat_rl: "--num-iterations 1 --prompts-per-step 2 --num-samples 2 --max-new-tokens 4 --eval-items 2 --skills letters"}
+         mid_train: "--num-iterations 2 --total-batch-size 256 --device-batch-size 1",
+         chat_sft: "--num-iterations 2 --total-batch-size 320 --device-batch-size 1",
+         chat_rl: "--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 4 --eval-items 2 "
+                  "--skills letters"}
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +171,14 @@ def test_14_figures_come_from_records_and_records_from_the_run(trained, monkeypa
         assert {"format_version", "script", "stage", "tag", *RECORD_KEYS} <= record.keys()
         unknown = {key for key in RECORD_KEYS if record[key] is None}
         assert unknown <= {"val_bpb", "final_loss", "tok_per_sec"}, stage  # not of every stage, not of so few steps
-    assert records["base"]["tokens"] == 3 * 384  # upstream's table assumed its own batch
-    lines = [line for line in read_metrics(home / "runs" / "base" / "d2") if "loss" in line]
-    assert lines[-1]["step"] == 3 and records["base"]["final_loss"] > 0
+        lines = [line for line in read_metrics(home / "runs" / stage / "d2") if "loss" in line]
+        losses = np.array([line["loss"] for line in lines])
+        ages = 0.95 ** np.arange(len(losses))[::-1]  # a mean that forgets, in all its digits: printed are four
+        assert record["final_step"] == lines[-1]["step"] == len(losses)
+        assert record["final_loss"] == pytest.approx((losses @ ages) / ages.sum(), rel=1e-12)
+        # upstream's table assumed its own batch
+        assert record["tokens"] == {"base": 3 * 384, "mid": 2 * 256, "sft": 2 * 320}.get(
+            stage, round(sum(line["tok_per_sec"] * line["dt_sec"] for line in lines)))
     shown = gather("d2", 0.0).report["stages"]["base"]
     assert shown["final_loss"] == records["base"]["final_loss"] and shown["tokens"] == 3 * 384
 
@@ -200,7 +207,7 @@ class LiveBytes(TorchDispatchMode):
         return out
 
 
-def evaluated_model(width: int, device: str):
+def evaluated_model(kind: str, width: int, device: str):
     """A model whose weights are most of what there is, after an evaluation; and how to evaluate it again."""
     config = tiny_gpt(n_layer=8, n_embd=width, n_head=4, n_kv_head=4, layer_types=("full",) * 8,
                       value_embed_layers=()).config
@@ -208,16 +215,19 @@ def evaluated_model(width: int, device: str):
     model.init_weights(0)
     model.to(device)
     docs = MemoryDocuments([list(range(1, 50))])
+    chats = [collate([[Sequence(list(range(1, 17)), [1] * 16)]], 16, pad_id=0).to(torch.device(device))] * 3
 
     def evaluate():
-        return evaluate_bpb(model, docs, np.ones(50, np.int32), sequence_len=16, device_batch_size=1,
-                            max_tokens=40)
+        return evaluate_chat_loss(model, chats) if kind == "chat" else evaluate_bpb(
+            model, docs, np.ones(50, np.int32), sequence_len=16, device_batch_size=1, max_tokens=40)
     evaluate()
     return sum(p.nbytes for p in model.parameters()), evaluate
 
 
-def test_13_evaluation_copies_no_weights():
-    weight_bytes, evaluate = evaluated_model(128, "cpu")
+@pytest.mark.parametrize("kind", ["text", "chat"])
+def test_13_evaluation_copies_no_weights(kind, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "BLOCK_BYTES", 1 << 16)  # else its buffer outweighs so small a model
+    weight_bytes, evaluate = evaluated_model(kind, 128, "cpu")
     with LiveBytes() as made:
         evaluate()
     assert 0 < made.peak < weight_bytes / 8  # a copy in bf16 would be a half; one layer's cast is a 48th
@@ -225,8 +235,9 @@ def test_13_evaluation_copies_no_weights():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA device")
-def test_13_evaluation_copies_no_weights_on_a_gpu():
-    weight_bytes, evaluate = evaluated_model(512, "cuda")
+@pytest.mark.parametrize("kind", ["text", "chat"])
+def test_13_evaluation_copies_no_weights_on_a_gpu(kind):
+    weight_bytes, evaluate = evaluated_model(kind, 512, "cuda")
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     evaluate()

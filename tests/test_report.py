@@ -221,6 +221,34 @@ def test_four_stages_against_every_evaluation_by_hand():
         "CORE copa": ["base", "mid"], "mmlu": ["mid", "sft", "rl"], "gsm8k": ["sft", "rl"]}
 
 
+def test_what_rl_sampled_before_and_after_stands_under_the_stage_it_began_from():
+    add_everything()
+    passes = lambda *shares: {"pass_at_k": {"gsm8k": {
+        str(k): {"value": share, "ci95": [0.0, share + 0.1], "n": 527} for k, share in zip((1, 8), shares)}}}
+    for source in ("sft-weights", "gone"):
+        add_stage("rl", source=source, record=passes(0.025, 0.125) | {"before": passes(0.02, 0.1)})
+        rows = gather(None, NOW).report["tasks"]
+        shown = {title: {stage: score["value"] for stage, score in row.items()} for title, row in rows.items() if "@" in title}
+        assert shown == ({"gsm8k pass@1": {"sft": 0.02, "rl": 0.025}, "gsm8k pass@8": {"sft": 0.1, "rl": 0.125}}
+                         if source == "sft-weights" else {"gsm8k pass@1": {"rl": 0.025}, "gsm8k pass@8": {"rl": 0.125}})
+
+
+def test_habits_and_small_shares_are_on_the_card():
+    """9 of 500: Wilson's interval is 0.95% to 3.38%, of which whole per cents would say 1 to 3."""
+    add_everything()
+    score = {"accuracy": 0.018, "n": 500, "ci95": [0.0096, 0.0338], "habits": {"ends with ####": 0.8}}
+    write(runs_dir("sft") / "d2" / "task_eval.json", {
+        "weights_sha256": "sft-weights", "chatcore": None, "skills": {"gsm8k": score}})
+    for stage in ("mid", "sft", "rl"):
+        (runs_dir(stage) / "d2" / "chat_eval.json").unlink()
+    card = gather(None, NOW)
+    text = Page(render(card)).text
+    assert "gsm8k\u20131.8%1.0\u20133.4500" in text and "gsm8k ends with ####\u201380%76\u201383500" in text
+    assert not any("No skill" in line for line in card.report["missing"]) and "trained from nothing in" in text
+    (runs_dir("base") / "d2" / "result.json").unlink()
+    assert "parameters, trained in 32 s" in Page(render(gather(None, NOW))).text
+
+
 def test_bits_per_byte_of_another_text_are_left_out_with_a_line():
     add_everything()
     add_base_eval(stage="mid", val_bpb=1.25)

@@ -1,6 +1,7 @@
 """A person's reward file that misbehaves in every way: each costs one answer."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ def reward(item, answer):
         while True: pass
     if answer == "regex": re.match(r"(a+)+$", "a" * 40 + "b")   # holds the interpreter's lock
     if answer == "nothing": return None
+    if answer == "words": return "very good"
+    if answer == "deep": __import__("random").choice([])
     if answer == "count": return len(calls)
     return answer == item["right"]
 '''
@@ -49,8 +52,10 @@ def test_every_way_to_fail_costs_one_call(nasty):
     assert example.conversation == {"messages": [{"role": "user", "content": "train?"}]} and len(nasty) == 2
     for answer, words in (("raise", "KeyError: 'lost' (line 10)"), ("exit", "exit code 3"), ("die", "exit code -9"),
                           ("loop", "no value within 0.5 s"), ("regex", "no value within 0.5 s"),
-                          ("nothing", "TypeError")):
-        with pytest.raises(RewardError, match=words.replace("(", r"\(").replace(")", r"\)")):
+                          ("nothing", "reward() returned None, not a number from 0 to 1"),
+                          ("words", "reward() returned 'very good', not a number"),
+                          ("deep", "IndexError: Cannot choose from an empty sequence (line 18)")):
+        with pytest.raises(RewardError, match=re.escape(words)):
             nasty.grade(example, answer)
         assert nasty.grade(example, "yes") == 1.0 and nasty.grade(example, "no") == 0.0
 
@@ -84,7 +89,7 @@ def test_a_busy_process_whose_parent_is_gone_ends_by_its_alarm(tmp_path, answer)
 
 
 @pytest.mark.parametrize("text, words", [
-    ("def prompts(split): return [1", "SyntaxError"),
+    ("def prompts(split): return [1", "'[' was never closed (bad.py, line 1)"),
     ("def prompts(split): return []", "no function reward"),
     ("def prompts(split): return []\ndef reward(item, answer): return 1", "a list, not empty"),
     ("def prompts(split): return ['hello']\ndef reward(item, answer): return 1", "what the user says"),

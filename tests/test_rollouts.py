@@ -1,13 +1,17 @@
 """Truth: pass@k by drawing every subset; graders that misbehave."""
 
 import itertools
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
+from nanochat.common import UserError
 from nanochat.engine import Completion, SamplingParams
 from nanochat.rollouts import evaluate_pass_at_k, mean_pass_at_k, pass_at_k, reward_groups
 from nanochat.task import Example, Task
+from nanochat.task_eval import evaluate_task
+from scripts import chat_rl
 from tests.rigged_engine import byte_tokenizer
 
 
@@ -49,6 +53,16 @@ def test_a_grader_that_fails_costs_its_own_answer_alone():
     assert [reward.value for reward in rewards] == [1.0, None, 0.0, None, None]
     assert "ZeroDivisionError" in rewards[1].problem and "nan" in rewards[3].problem
     assert rewards[4].problem == "too long"
+
+
+@pytest.mark.parametrize("said, is_refused", [
+    (["raise", "nan", "raise", "raise"], True), (["raise", "nan", "raise", "wrong"], False), (["0", "1", "2", "3"], False)])
+def test_rl_does_not_begin_where_no_answer_can_be_graded(said, is_refused):
+    engine = SimpleNamespace(tokenizer=byte_tokenizer(), generate=lambda *_: [[answer(text)] for text in said])
+    results = {"echo": evaluate_task(engine, Echo())}
+    refused = pytest.raises(UserError, match="echo: none of its 4.*ZeroDivisionError")
+    with refused if is_refused else nullcontext():
+        chat_rl.require_some_grade(results)
 
 
 def test_pass_at_k_of_a_task_by_hand():

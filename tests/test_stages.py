@@ -80,8 +80,8 @@ def check_resume_equals_straight(script, stage, flags, step):
     resumed = train(script, f"{flags} --save-every {step} --resume auto")
     assert resumed["weights_sha256"] == straight["weights_sha256"]
     assert curve(stage, straight["tag"]) == expected
-    assert {key: resumed[key] for key in ("final_loss", "tokens", "final_step")} == {
-        key: straight[key] for key in ("final_loss", "tokens", "final_step")}
+    kept = ("final_loss", "tokens", "final_step", *(("before", "logprob_gap_max") if stage == "rl" else ()))
+    assert json.dumps([resumed[key] for key in kept]) == json.dumps([straight[key] for key in kept])
     return straight
 
 
@@ -109,6 +109,9 @@ def check_practice(record):
     learning = [line for line in lines if "kl" in line]  # from some group of the step
     assert learning and all(line["logprob_gap_max"] < 1e-4 and 0 <= line["kl"] for line in learning)
     assert {k: found["n"] for k, found in record["pass_at_k"]["odd"].items()} == {1: 4, 2: 4, 3: 4}
+    assert record["logprob_gap_max"] == max(line["logprob_gap_max"] for line in learning)
+    first = next(line for line in read_metrics(base_dir() / "runs" / "rl" / "d2") if line.get("event") == "eval")
+    assert json.loads(json.dumps(record["before"])) == {key: first[key] for key in ("accuracy", "ci95", "pass_at_k")}
 
 
 @pytest.mark.slow  # two C++ compilations
@@ -237,10 +240,13 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     (chat_sft, "--source base --data {home}/bad.jsonl", "bad.jsonl:2: "),
     (chat_sft, "--source base --tasks {home}/bad.jsonl:2", "bad.jsonl:2: "),
     (mid_train, "--tasks world --data base", "one of them"),
+    (mid_train, "--text-data text.jsonl --text-ratio 0", "no text is read"),
     (chat_rl, "--skills sums", "choose from facts"),
     (chat_rl, "--skills letters --task gsm8k", "--skills and --task: one at a time"),
     (chat_rl, "--task arc_easy --task-data {home}/arc", "not generated and graded"),
     (chat_rl, "--task nope", "choose one of"),
+    (chat_rl, "--task gsm8k --task-data {home}/few", "--task gsm8k: no validation question"),  # one row in 15 validates
+    (chat_sft, "--source base --tasks gsm8k --task-data {home}/few", "validation of gsm8k: no conversations"),
     (chat_rl, "--task-data {home}", "without --task"),
     (chat_rl, "--reward {home}/bad.jsonl", "not a .py file"),
     (chat_rl, "--reward-timeout 3", "without --reward"),
@@ -251,6 +257,8 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
 def test_a_persons_mistake_is_one_line_and_exit_code_2(home, capsys, script, flags, words):
     (home / "empty").mkdir()
     (home / "arc").mkdir()
+    (home / "few").mkdir()
+    (home / "few" / "gsm8k-train.jsonl").write_text('{"question": "1+1?", "answer": "#### 2"}\n' * 2)
     (home / "arc" / "ARC-Easy-train.jsonl").write_text('{"question": "Up?", "choices": ["x", "y"], "gold": 1}')
     (home / "torn.parquet").write_bytes(b"PAR1" + bytes(40))
     good = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})

@@ -82,6 +82,14 @@ def test_accuracy_records_and_interval_of_a_task(tok):
     assert all(prompt[-1] == tok.special["<|assistant_start|>"] for prompt in prompts)
 
 
+def test_habits_are_shares_of_all_answers_right_or_wrong(tok):
+    class Polite(Sums):
+        def habits(self, text, parts):
+            return {"says a number": text.isdigit(), "has parts": bool(parts)}
+    assert evaluate_task(Calculator(tok), Polite()).habits == {"says a number": 0.5, "has parts": 1.0}
+    assert evaluate_task(Calculator(tok), Sums()).habits == {}
+
+
 def test_a_grader_that_raises_or_returns_no_score_counts_as_zero_and_is_counted(tok):
     bad = iter([1.0, float("nan"), 2.0, -1, None, "x", ZeroDivisionError(), 0.5, True, 1])
 

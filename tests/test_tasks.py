@@ -245,6 +245,14 @@ def test_the_number_after_the_mark_counts_else_the_last(tmp_path, text, score):
     assert task[0].answer == "1006" and task.grade(task[0], text) == score
 
 
+@pytest.mark.parametrize("text, outputs, calculator, ending", [
+    ("2*3 = 6\n#### 6", ["6"], True, True), ("#### 1,006.5 ", [], False, True), ("So it is 6.", ["0.5"], True, False),
+    ("#### 6 apples", ["cannot read 2*x"], False, False), ("####", ["no", "-3"], True, False), ("6 ####6\n####", [], False, False)])
+def test_habits_of_an_answer_are_what_the_data_set_shows(text, outputs, calculator, ending):
+    parts = [{"type": "text", "text": text}, *({"type": "python_output", "text": output} for output in outputs)]
+    assert GSM8K.habits(None, text, parts) == {"uses the calculator": calculator, "ends with ####": ending}
+
+
 def test_numbers_are_read_with_signs_points_and_separators():
     assert [final_number(t) for t in ("a -3", "#### .5", "1,234,567.25 eur", "x", "####")] == [
         "-3", ".5", "1234567.25", None, None]
