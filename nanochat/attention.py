@@ -65,7 +65,8 @@ def attention_cached(q, cache, layer: int, *, window: int = -1):
 def _slices(q, num_keys: int) -> list[slice]:
     """Of rows (P, T, H, D), few enough on a CPU that keys stay in its cache from their gathering to their use."""
     P, T, H, D = q.shape
-    num_each = P if q.device.type != "cpu" else max(1, CACHED_NUMBERS // (num_keys * H * max(D, min(T, TILE))))
+    num_numbers = P * num_keys * H * max(D, min(T, TILE))
+    num_each = P if q.device.type != "cpu" else -(-P // -(-num_numbers // CACHED_NUMBERS))
     return [slice(begin, begin + num_each) for begin in range(0, P, num_each)]
 
 

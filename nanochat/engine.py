@@ -562,7 +562,7 @@ class Engine:
             request.unsent.append((request.text.num_read, taken))
         if (id in self._ends and not is_forced) or request.text.is_stopped:
             request.finish("stop", pieces=pieces)
-        elif len(request.ids) >= min(request.params.max_tokens, self.max_context - len(request.prompt)):
+        elif len(request.ids) >= request.params.max_tokens or len(request.tokens) >= self.max_context:
             request.finish("length", pieces=pieces)
         else:
             if not is_forced:
