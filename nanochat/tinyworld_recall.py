@@ -52,12 +52,12 @@ def loosely(rng: random.Random, question: str) -> str:
     return question.rstrip("?") + rng.choice(TAILS)
 
 
-ASKS_WHO = re.compile(r"(?:Who|Which person|Say who|So who|Who was it that) (?!did |does |do )(.*)\?")
+ASKS_WHO = re.compile(r"(?:Who|Which person|Say who|So who|Who was it that) (?!did |does |do |could not )(.*)\?")
 
 
 def who_at_last(question: str, reply: str, name: str) -> str:
     """"Who bought the kite?" is answered "The one who bought the kite is Anna.": what was asked is said again before
-    the name, which a small model finds better from there than from the question."""
+    the name, which a small model finds better from there than from the question. Not of what somebody could not do."""
     asked = ASKS_WHO.fullmatch(question)
     return f"The one who {asked[1]} is {name}." if asked else reply
 

@@ -21,7 +21,7 @@ from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import RARE_WORDS, WORDS, letters_answer, spelled
-from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, pool_of
+from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, pool_of, who_at_last
 from tasks.tinyworld import TinyWorld
 
 HELD_OUT = ("val", "test")
@@ -210,6 +210,16 @@ def test_a_question_asked_loosely_keeps_its_words():
         loose = {loosely(rng, question) for _ in range(200)}
         rest = question.split(" ", 1)[1].rstrip("?")
         assert len(loose) > 10 and all(rest in text and text[-1] in "?." and text[0].isupper() for text in loose)
+
+
+@pytest.mark.parametrize("question, reply", [
+    ("Who bought the kite?", "The one who bought the kite is Anna."),
+    ("Which person was ill?", "The one who was ill is Anna."),
+    ("Say who gave Ben a lamp?", "The one who gave Ben a lamp is Anna."),
+    ("Who did Ben meet?", "Ben met Anna."), ("What did Anna buy?", "Anna bought a kite.")])
+def test_who_it_was_is_said_last(question, reply):
+    plain = {"Who did Ben meet?": "Ben met Anna."}.get(question, "Anna bought a kite.")
+    assert who_at_last(question, plain, "Anna") == reply
 
 
 def test_strange_words_are_for_training_alone():
