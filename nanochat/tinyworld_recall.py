@@ -33,10 +33,11 @@ KINDS = {"a": "person", "b": "person", "c": "person", "p": "place", "t": "thing"
          "j": "job", "l": "flower", "q": "number", "d": "day", "m": "month", "h": "hobby", "n": "name", "w": "weather"}
 
 
-WHO = ("Who was it that", "Tell me who", "Do you know who", "I wonder who", "Name the one who", "Which of them",
-       "Can you say who", "Who is it that", "Please say who", "And who", "So who", "Who of them", "Say who it is that")
-LEADS = ("So", "And", "In the story,", "In this text,", "Please say:", "Just tell me:", "If you read it:", "Look again:",
-         "Now", "From the text:")
+WHO = ("Who was it that {}?", "Tell me who {}.", "Do you know who {}?", "I wonder who {}.", "Name the one who {}.",
+       "Which of them {}?", "Can you say who {}?", "Who is it that {}?", "Please say who {}.", "And who {}?",
+       "So who {}?", "Who of them {}?", "Say who it is that {}.")
+LEADS = ("So", "And", "In the story,", "In this text,", "Please say:", "Just tell me:", "If you read it:",
+         "Look again:", "Now", "From the text:")
 TAILS = (", do you know?", ", can you tell me?", " in this story?", " in the text?", ", please?", ", did you notice?")
 
 
@@ -45,8 +46,7 @@ def loosely(rng: random.Random, question: str) -> str:
     first, rest = question.split(" ", 1)
     style = rng.random()
     if first == "Who" and rest.split()[0] not in ("did", "does", "do") and style < 0.5:
-        opener = rng.choice(WHO)
-        return f"{opener} {rest.rstrip('?')}{'?' if opener.split()[0] in ('Who', 'Do', 'Which', 'Can', 'And', 'So') else '.'}"
+        return rng.choice(WHO).format(rest.rstrip("?"))
     if style < 0.75 and first in ("Who", "What", "Which", "Where", "When", "How", "Whose", "On", "In"):
         return f"{rng.choice(LEADS)} {first.lower()} {rest}"
     return question.rstrip("?") + rng.choice(TAILS)
@@ -67,6 +67,7 @@ STRANGE_SHARE = 0.08  # of the verbs and of the things in training are none
 
 
 def strange_things(rng: random.Random) -> dict[str, str]:
+    """Slots of a cast for things that there are not."""
     return {slot: made_name(rng, "train").lower() for slot in ("t1", "t2", "t3")}
 
 

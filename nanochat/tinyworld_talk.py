@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nanochat.tinyworld import (
-    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, SPLITS, Asks, bare, capital, core,
-    dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
+    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, SPLITS, Asks, bare, capital,
+    core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
 
 # -----------------------------------------------------------------------------
@@ -167,7 +167,8 @@ IDENTITY = {
         "What am I looking at here?", "What would you call yourself: a bot, a model, a tool?",
         "Explain [who|what] you are.", "Say in a few words who you are.", "How would you describe yourself?",
         "[Explain|Describe|Say|Tell] [to |][my mother|my brother|a child|us all|my class] [who|what] you are.",
-        "[Who|What] did I [just open|start|turn on|meet here]?", "[Who|What] are you [again|anyway|exactly|then|today]?",
+        "[Who|What] did I [just open|start|turn on|meet here]?",
+        "[Who|What] are you [again|anyway|exactly|then|today]?",
         "And you are?", "Who or what is this thing?", "[Who|What] is this nanochat?", "I wonder who is talking here.",
         "Who has the [honour|pleasure] to talk to me?", "[What|Who] is behind this [screen|window|page|text box]?",
         are="a language model|an AI|a chatbot|an assistant|a bot|a model|a chat program|artificial intelligence|an app"
@@ -217,7 +218,8 @@ IDENTITY = {
         "Do you run locally?", "How far away are you?", "In [which|what] [country|city|town|street|room] are you?",
         "Where does your answer come from?", "Where [in the world|on earth|exactly|at the moment] are you?",
         "Do I have you [here|on my own computer|on my disk]?", "Where is the [machine|computer|server] that runs you?",
-        are="here|near|far away|local|on my laptop|on a server|in a lab|in the cloud|in a data centre|in another country"
+        are="here|near|far away|local|on my laptop|on a server|in a lab|in the cloud|in a data centre"
+            "|in another country"
             "|in a big city|on this computer|inside my computer|on my desk|in America|next to me|at home|close by",
         do="run in the cloud|live on a server|work on this computer|run on my computer|live far away|run locally"
            "|live in a city|sit on a server|run on a laptop|live in this machine|think on my computer",
@@ -250,7 +252,8 @@ IDENTITY = {
         "[What|Which] things [do you know how to do|are you able to do well|could I try with you]?",
         have="talents|skills|any talents|any skills|abilities|special powers|something to offer|a special talent|a job",
         your="skills|talents|abilities|job|work|task|purpose|use|best tricks|features|strengths|function",
-        clauses="what you can do|what you are good at|how you can help me|what I can ask you|what you do|what your job is"
+        clauses="what you can do|what you are good at|how you can help me|what I can ask you|what you do"
+                "|what your job is"
                 "|what you know how to do|how I can use you|what I should ask|what we can do|what your skills are",
         val=("What sort of things can you do?", "Name a few things you can do.", "What would you be good at?",
              "What are your best tricks?"),
@@ -259,7 +262,8 @@ IDENTITY = {
         answers=("I can chat, tell stories, answer simple questions, count letters and do sums with my calculator.",)),
     "human": aspect(
         "Are you [a human or a machine|a person or a program|a man or a woman|a boy or a girl|a bot or a human]?",
-        "Am I [talking|speaking|writing|chatting] [to|with] [a human|a person|a real person|a machine|a computer|a man]?",
+        "Am I [talking|speaking|writing|chatting] [to|with] "
+        "[a human|a person|a real person|a machine|a computer|a man]?",
         "Is there [a human|a person|a man|anybody real|a real person] [here|behind this|inside|there|at the keyboard]?",
         "r u human", "Can you [see|hear|smell|touch|visit] me?", "Prove that you are human.",
         "[What did you eat|When do you sleep|What do you look like]?", "Are you a bot or a person?",
@@ -272,7 +276,8 @@ IDENTITY = {
         are="a human|human|a person|a real person|a man|a woman|a robot|alive|a real human|an animal|real|a child"
             "|a machine|a living thing|a ghost|an alien|a computer|an actual person|a girl|a boy|a lady|a living person"
             "|made of metal|made of wood|conscious|flesh and bone|one of us|somebody|a creature|a mortal|born",
-        do="eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football|see|hear|smell|wake up"
+        do="eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football|see|hear|smell"
+           "|wake up"
            "|rest|have breakfast|grow|die|run|jump|go outside|wear clothes|drive a car|take a walk|brush your teeth"
            "|swim|look out of the window|listen to music|need air|live|go on holiday|marry|shake hands",
         have="a body|hands|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed|a pet|blood|bones"
@@ -316,7 +321,8 @@ IDENTITY = {
         "How many [parameters|layers|neurons|weights|words] do you have?", "What is your size?",
         "[Can|Should|May] I [trust you|believe you|believe everything you say|check your answers|check what you say]?",
         "[Can|Should|May] I [rely on you|count on you|depend on you|trust your answers|believe your words]?",
-        "Could you be wrong?", "Do you know [everything|a lot|all things]?", "What is your IQ?", "How much do you know?",
+        "Could you be wrong?", "Do you know [everything|a lot|all things]?", "What is your IQ?",
+        "How much do you know?",
         "Are [all |]your [answers|words|replies|facts|sums] [right|true|good|correct|reliable|wrong|safe|exact]?",
         "[Is that|Are you] sure?", "You are [wrong sometimes|small], right?", "How often are you wrong?",
         "How [accurate|correct|exact|good|sure] are your [answers|words|facts]?", "Is it okay to rely on you?",
@@ -324,7 +330,8 @@ IDENTITY = {
         "Do your answers [contain|have] [mistakes|errors]?", "Are you smarter than [me|a human|my dog|a child]?",
         "How many billions of parameters are you?", "How much memory do you have?", "Have you ever made a mistake?",
         "Are you as [clever|smart|wise|good] as a [teacher|big model|human|doctor]?", "Who is smarter, you or I?",
-        "What [happens|do I do] [if|when] you [are wrong|make a mistake]?", "Do I need to be careful with your answers?",
+        "What [happens|do I do] [if|when] you [are wrong|make a mistake]?",
+        "Do I need to be careful with your answers?",
         are="ever wrong|often wrong|sometimes wrong|big|small|clever|smart|intelligent|powerful|stupid|wise|good"
             "|always right|perfect|an expert|a big model|a large model|a small model|a good model|a clever model"
             "|a tiny model|accurate|reliable|trustworthy|correct|dumb|bright|super smart|a large language model|tiny"
@@ -345,14 +352,16 @@ IDENTITY = {
     "internet": aspect(
         "Do you [use|need|have|know|like|see|visit] the internet?", "Can you [google|look up] something[| for me]?",
         "Do you send my [words|messages|data|questions] [away|to a company|anywhere|over the internet]?",
-        "Are you using the internet?", "Does this work without internet?", "Do you work without [the internet|a network]?",
+        "Are you using the internet?", "Does this work without internet?",
+        "Do you work without [the internet|a network]?",
         "Do you [get|take] your answers from the [web|internet]?", "Is this chat [private|secret|sent to anyone|safe]?",
         "Are my [words|messages|secrets|questions] [private|secret|sent away|safe|stored|kept]?", "Is my data safe?",
         "[Look this up|Google this|Search for this|Check this] [|online |on the web |on the internet ]for me.",
         "What does the internet say?", "Can you send [an email|a text|a message][| to my friend| for me]?",
         "Who [else |]can [read|see|hear] [this chat|what I write|my messages|my words]?", "Does anybody read this?",
         "Do you store my messages online?", "Are you a website?", "Is there [wifi|a connection] [here|in you|for you]?",
-        "What did you [find|read|see] [online|on the web|on the internet]?", "Do I need internet [to use you|for this]?",
+        "What did you [find|read|see] [online|on the web|on the internet]?",
+        "Do I need internet [to use you|for this]?",
         are="online|on the web|connected to the internet|offline|on the internet|hooked up to the internet|a website"
             "|connected|connected to a network|private|secret|watching me|spying on me|safe to talk to|on wifi",
         do="use the internet|need the internet|search the web|browse the web|read the news online|look things up online"
@@ -371,7 +380,8 @@ IDENTITY = {
         answers=HERE),
     "other": aspect(
         f"Are you [|like ]{OTHER}?", f"[Is your name|Is this] {OTHER}?", f"Is {OTHER} answering me?",
-        f"Am I [talking|speaking|writing] to {OTHER}?", f"Am I [chatting|speaking|talking] with {OTHER}[| here| today]?",
+        f"Am I [talking|speaking|writing] to {OTHER}?",
+        f"Am I [chatting|speaking|talking] with {OTHER}[| here| today]?",
         f"You are {OTHER}, right?", f"Are you the same as {OTHER}?", f"Hello {OTHER}!", f"I think you are {OTHER}.",
         f"Aren't you {OTHER}?", f"This is {OTHER}, [right|isn't it|no]?", f"You sound like {OTHER}.",
         f"Are you there, {OTHER}?", f"Is it {OTHER} I am [talking|chatting] to?",
@@ -384,19 +394,23 @@ IDENTITY = {
               f"Admit it, you are {OTHER}."),
         answers=("No, I am nanochat, a small language model.",)),
     "age": aspect(
-        "How [old|young|new] are you?", "What is your age?", "Your age?", "how old r u", "How many birthdays have you had?",
+        "How [old|young|new] are you?", "What is your age?", "Your age?", "how old r u",
+        "How many birthdays have you had?",
         "When were you [made|born|built|trained|created|programmed|finished|switched on]?", "When is your birthday?",
         "When did you [begin|start] to [talk|work|think|speak]?", "Since when do you exist?",
         "[In|On] [which year|what year|what day|which day|which month] were you [made|born|trained|built|created]?",
-        "How long have you [been here|been around|existed|lived|been alive|been running]?", "How many years old are you?",
+        "How long have you [been here|been around|existed|lived|been alive|been running]?",
+        "How many years old are you?",
         "Are you older than [me|my dog|ten|my phone|my grandfather]?", "When was your training?", "Do you get older?",
         "You look young. How old are you?", "How many [days|months|weeks] old are you?", "Is today your birthday?",
         "What year were you [born|built|made|trained]?", "How long ago were you [trained|born]?", "How recent are you?",
         "When did you [come into being|first run|start to exist|get trained|see the light]?", "Who is older, you or I?",
         "What's your date of birth?", "Are you [newer|younger] than [my phone|me|my computer]?",
         "[Since|From] [which|what] [year|day|month] [are you around|do you exist|have you lived]?",
-        are="old|young|new|very old|five years old|a hundred years old|a kid|a grown-up|ten years old|an old man|ancient"
-            "|still young|a youngster|fresh|modern|newborn|grown up|an adult|older than me|younger than me|from last year"
+        are="old|young|new|very old|five years old|a hundred years old|a kid|a grown-up|ten years old|an old man"
+            "|ancient"
+            "|still young|a youngster|fresh|modern|newborn|grown up|an adult|older than me|younger than me"
+            "|from last year"
             "|very young|three years old|elderly",
         have="an age|a date of birth|a birth year|many years behind you",
         your="age|date of birth|birth year|birthday|exact age|year of making",
@@ -410,7 +424,8 @@ IDENTITY = {
     "language": aspect(
         "[Which|What] language[|s] do you [speak|know|use|understand]?", "What is your language?", "Your language?",
         "[Do|Can] you [speak|understand|write|read] [English|French|German|Spanish|Chinese|Italian|other languages]?",
-        "How many languages do you [speak|know]?", "[May|Can|Should] I write to you in [English|French|German|Turkish]?",
+        "How many languages do you [speak|know]?",
+        "[May|Can|Should] I write to you in [English|French|German|Turkish]?",
         "In [which|what] language [can|should|may] I write?", "Do you only speak English?", "Is English your language?",
         "Can we [talk|speak|chat|go on] in [French|Polish|Spanish|German|Arabic|Hindi]?", "Is English all you speak?",
         "Is it okay if I write in [Italian|German|French]?", "Can you answer in [Spanish|Turkish|Chinese|Korean]?",
@@ -437,7 +452,8 @@ IDENTITY = {
     "feelings": aspect(
         "Do you feel [happy|sad|lonely|anything|pain|love|joy|fear|tired|cold|good|bad|well]?",
         "What do you feel[| now| today]?", "Do I make you [sad|happy|angry|nervous|tired]?", "What is your mood?",
-        "What makes you [happy|sad|angry|afraid|laugh|proud]?", "Does it hurt[| you][| when I am rude| when I hit the keys]?",
+        "What makes you [happy|sad|angry|afraid|laugh|proud]?",
+        "Does it hurt[| you][| when I am rude| when I hit the keys]?",
         "Do you know what [love|pain|joy|fear|hunger] [feels like|is like]?", "Do you like your life?",
         "How does it feel to be [you|a program|a computer]?", "How do you feel about [me|that|being a program]?",
         "Are you afraid of [the dark|death|being switched off|me]?", "Can a machine [love|feel|cry|suffer|be happy]?",
@@ -448,9 +464,11 @@ IDENTITY = {
         are="happy|sad|lonely|tired|bored|angry|afraid|in love|hungry|jealous|proud|okay|upset|excited|in a good mood"
             "|depressed|nervous|grumpy|ever happy|ever sad|cross with me|mad at me|thirsty|cheerful|scared|glad|worried"
             "|ashamed|shy|in pain|moody|sleepy|hurt|sorry for me|full of joy|calm|frightened|unhappy|homesick",
-        do="feel|love|cry|laugh|suffer|fall in love|love me|like me|miss me|hate me|get tired|get sad|get angry|get bored"
+        do="feel|love|cry|laugh|suffer|fall in love|love me|like me|miss me|hate me|get tired|get sad|get angry"
+           "|get bored"
            "|get lonely|get hungry|get sick|feel pain|feel joy|feel love|care about me|enjoy this|enjoy your work|worry"
-           "|enjoy talking to me|hope|fear me|feel cold|feel lonely|smile|get scared|trust me|fear death|wish for something",
+           "|enjoy talking to me|hope|fear me|feel cold|feel lonely|smile|get scared|trust me|fear death"
+           "|wish for something",
         have="feelings|emotions|a soul|moods|empathy|wishes|fears|hopes|a conscience|a bad day|a favourite person"
              "|worries|dreams|a good mood|desires|pain|happy days|sad days",
         your="mood|biggest fear|dearest wish|feelings|greatest joy|favourite feeling",
