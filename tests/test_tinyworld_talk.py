@@ -57,6 +57,14 @@ def test_an_aspect_of_identity_is_asked_in_hundreds_of_ways(aspect):
     assert len(together) == len(set(together))
 
 
+@pytest.mark.parametrize("aspect", IDENTITY)
+def test_every_phrase_about_itself_is_met_in_training_in_several_frames(aspect):
+    """A word that stands in one wording alone is held out with it, and what it asks for is never learned."""
+    forms = " / ".join(identity_forms(aspect, "train", False, True))
+    for phrases in IDENTITY[aspect].phrases.values():
+        assert all(forms.count(phrase) >= 8 for phrase in phrases.split("|"))
+
+
 def test_ignorance_is_asked_for_in_400_ways_without_invented_names():
     forms = {core(form) for kind in UNKNOWNS if kind != "name" for form in unknown_forms(kind, "train")}
     assert len(forms) >= 400 and len(unknown_forms("name", "train")) >= 40
