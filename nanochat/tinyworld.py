@@ -95,9 +95,19 @@ def _eight_in_a_row(form: str) -> list[list[str]]:
 OPENERS = ("Hello! ", "Hi! ", "Hey! ", "Quick question: ", "I have a question. ", "Please help me. ",
            "Tell me something: ", "Okay. ", "Good morning! ", "One more thing. ", "Next question: ", "I am curious. ",
            "Now tell me: ", "Please: ", "Hello nanochat. ", "Excuse me. ", "Good evening. ", "My turn. ", "Hmm. ",
-           "Another question: ", "Hi there! ", "Listen. ", "Thanks. ", "Yo. ")
+           "Another question: ", "Hi there! ", "Listen. ", "Thanks. ", "Yo. ", "Well... ", "Um... ", "By the way: ",
+           "Let me ask you something. ", "Can I ask you a question? ", "Just asking: ", "Here is my question: ",
+           "Dear nanochat, please help: ", "Hey nanochat! ", "Sorry to bother you. ", "Good day! ", "Greetings. ",
+           "Before I forget: ", "Oh! ", "Fine. ", "Great. ", "Cool. ", "Haha. ", "For my homework: ",
+           "A little question: ", "Today I want to know: ", "Right. ", "Ok. ", "Nice. ", "Wait. ", "Let us see. ",
+           "First question: ", "The last question: ", "I always wanted to ask: ", "Help me out: ", "Be so kind. ",
+           "You know what? ", "Attention! ", "Tell me quickly: ", "Once more: ", "Serious question: ", "I am bored. ",
+           "Excuse my question: ", "Hello there. ", "Me again. ")
 CLOSERS = (" Thanks!", " Thank you.", " Please.", " I want to know.", " Be brief.", " Pls.", " Thanks a lot.",
-           " I am curious.", " Just tell me.", " It is for school.")
+           " I am curious.", " Just tell me.", " It is for school.", " My friend wants to know.", " Please tell me.",
+           " Thanks in advance.", " Take your time.", " That would be nice.", " I really want to know.",
+           ", by the way?", ", if I may ask?", ", please?", " Thx.", " Cheers!", " I would be glad.",
+           " It is important.", " No jokes, please.", ", dear?")
 
 
 def just_words(text: str) -> str:
@@ -105,21 +115,20 @@ def just_words(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))
 
 
-# the longest first: "Hi there!" before "Hi!"
-PLAIN_OPENERS = tuple(sorted((just_words(text) + " " for text in OPENERS), key=len, reverse=True))
-PLAIN_CLOSERS = tuple(sorted((" " + just_words(text) for text in CLOSERS), key=len, reverse=True))
+def _one_of(texts: tuple[str, ...]) -> str:
+    """A pattern for any of them, the longest first: "Hi there!" before "Hi!"."""
+    return "|".join(sorted(map(just_words, texts), key=len, reverse=True))
+
+
+OPENED = re.compile(f"(?:(?:{_one_of(OPENERS)}) )+")
+CLOSED = re.compile(f"(?: (?:{_one_of(CLOSERS)}))+$")
 
 
 def core(question: str) -> str:
     """The plain question without what `dress` puts around it: what decides whether it is held out."""
-    kept, before = just_words(question), None
-    while kept != before:
-        before = kept
-        for opener in PLAIN_OPENERS:
-            kept = kept.removeprefix(opener)
-        for closer in PLAIN_CLOSERS:
-            kept = kept.removesuffix(closer)
-    return kept
+    kept = just_words(question)
+    opened = OPENED.match(kept)
+    return CLOSED.sub("", kept[opened.end():] if opened else kept)
 
 
 def dress(rng: random.Random, question: str) -> str:
@@ -134,7 +143,8 @@ def dress(rng: random.Random, question: str) -> str:
         return question.rstrip("?") + "??" if question.endswith("?") else question.rstrip(".")
     if style < 0.45:
         question = rng.choice(OPENERS) + question
-    return question + rng.choice(CLOSERS) if rng.random() < 0.1 else question
+    closer = rng.choice(CLOSERS) if rng.random() < 0.1 else ""
+    return question.rstrip("?.") + closer if closer.startswith(",") else question + closer
 
 
 def spans(question: str) -> set[tuple[str, ...]]:
@@ -197,12 +207,17 @@ def members(pool: tuple[str, ...], split: str, salt: str) -> tuple[str, ...]:
     return tuple(x for x in pool if split_of(salt, x) == split)
 
 
+def is_name_of(split: str, name: str) -> bool:
+    """In training no name may be a word that is held out for spelling, such as Berry."""
+    return split_of("name", name) == split and (split != "train" or split_of("word", name.lower()) == "train")
+
+
 def made_name(rng: random.Random, split: str) -> str:
     """An invented name such as Mirona or Talvo: 60,000 of them, so that no tokenizer learns them whole and a reader
     must copy the pieces, as with the names that nobody foresaw."""
     while True:
         name = rng.choice(NAME_HEADS) + rng.choice(NAME_MIDDLES) + rng.choice(NAME_TAILS)
-        if split_of("name", name) == split:
+        if is_name_of(split, name):
             return name
 
 
@@ -212,7 +227,7 @@ def spliced_name(rng: random.Random, split: str) -> str:
     while True:
         head, tail = rng.choice(pool), rng.choice(pool)
         name = head[:rng.randrange(2, max(3, len(head) - 1))] + tail[rng.randrange(1, max(2, len(tail) - 1)):]
-        if 4 <= len(name) <= 9 and split_of("name", name) == split:
+        if 4 <= len(name) <= 9 and is_name_of(split, name):
             return name
 
 

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, NOVEL_SHARE, PETS, PLACES,
-                                QUANTITIES, WEATHER, capital, cast_people, made_name, say, split_of)
+                                QUANTITIES, WEATHER, capital, cast_people, expand, made_name, say, split_of)
 
 POOLS = {"c": COLOURS, "p": PLACES, "t": GOODS, "f": FOODS, "k": PETS, "j": JOBS, "l": FLOWERS, "q": QUANTITIES,
          "d": DAYS, "m": MONTHS, "h": HOBBIES}
@@ -23,10 +23,10 @@ class Plot(NamedTuple):
 
 
 def cast(rng: random.Random, split: str, who: dict[str, str] | None = None) -> dict[str, str]:
-    """Everything that a plot's slots may ask for: people a b c, two of each kind of thing, names n1 n2, weather w."""
+    """Everything that a plot's slots may ask for: people a b c, three of each kind of thing, names n1 n2, weather w."""
     slots = {"n1": made_name(rng, split), "n2": made_name(rng, split), "w": rng.choice(WEATHER)}
     for key, pool in POOLS.items():
-        slots[key + "1"], slots[key + "2"] = rng.sample(pool, 2)
+        slots[key + "1"], slots[key + "2"], slots[key + "3"] = rng.sample(pool, 3)
     return slots | (who or cast_people(rng, split))
 
 
@@ -155,7 +155,7 @@ PLOTS = (
           ("[In which month|When] was {a} ill?", "m1", "It was in {m1}."),
           ("[On which day|When] did {b} come?", "d1", "{b} came on {d1}."),
           ("[After how many|How many] days [was {a} well again|did it take]?", "q1", "It took {q1} days."))),
-    Plot(("{a} is the teacher in a small school near the {p1}.", "There are {q1} children in the class.",
+    Plot(("{a} teaches in a small house near the {p1}.", "There are {q1} children in the class.",
           "{b} sits at the window and {c} sits at the door.", "{b} is best at {h1}, and {c} is best at {h2}."),
          (("Who is the teacher?", "a", "{a} is the teacher."),
           ("Who sits at the window?", "b", "{b} sits at the window."),
@@ -163,7 +163,7 @@ PLOTS = (
           ("How many children are [there|in the class]?", "q1", "There are {q1} children."),
           ("Who is [best|good] at {h2}?", "c", "{c} is best at {h2}."),
           ("What is {b} [best|good] at?", "h1", "{b} is best at {h1}."),
-          ("Where is the school?", "p1", "It is near the {p1}."))),
+          ("Where do they learn?", "p1", "They learn near the {p1}."))),
     Plot(("A {k1} and a {k2} live on {a}'s farm.", "The {k1} is called {n1} and is {c1}.",
           "The {k2} is called {n2} and is {c2}.", "{b} comes every {d1} to feed them {f1}."),
          (("Whose farm is it?", "a", "It is {a}'s farm."), ("Who feeds [them|the animals]?", "b", "{b} feeds them."),
@@ -484,6 +484,98 @@ STATES = (  # what is so of {x}, perhaps with another person {y}, and what can b
      (("Since when has {x} been ill?", "d", "{x} has been ill since {d}."), ("Who is ill?", "x", "{x} is ill."))),
     ("{x} speaks louder than {y}.",
      (("Who speaks louder?", "x", "{x} speaks louder."), ("Who is quieter?", "y", "{y} is quieter."))),
+    ("{x} sold the {t} to {y}.",
+     (("Who bought the {t}?", "y", "{y} bought the {t}."), ("Who sold the {t}?", "x", "{x} sold the {t}."),
+      ("What did {x} sell?", "t", "{x} sold the {t}."), ("What does {y} have now?", "t", "{y} has the {t}."))),
+    ("{x} got the {t} from {y}.",
+     (("Who has the {t} now?", "x", "{x} has the {t}."), ("Who gave the {t} away?", "y", "{y} gave it away."),
+      ("What did {y} give away?", "t", "{y} gave away the {t}."))),
+    ("{x} learned to skate from {y}.",
+     (("Who taught {x}?", "y", "{y} taught {x}."), ("Who learned to skate?", "x", "{x} learned to skate."))),
+    ("{x} lost the game against {y}.",
+     (("Who lost the game?", "x", "{x} lost the game."), ("Who won the game?", "y", "{y} won the game."))),
+    ("{x} is taller than {y}.",
+     (("Who is taller?", "x", "{x} is taller."), ("Who is shorter?", "y", "{y} is shorter."))),
+    ("{x} asked {y} for a {t}.",
+     (("What did {x} ask for?", "t", "{x} asked for a {t}."), ("Who was asked for a {t}?", "y",
+     "{y} was asked for it."),
+      ("Who asked for a {t}?", "x", "{x} asked for a {t}."))),
+    ("{x} made {f} for {y}.",
+     (("For whom was the {f}?", "y", "The {f} was for {y}."), ("Who made the {f}?", "x", "{x} made the {f}."),
+      ("What did {x} make?", "f", "{x} made {f}."))),
+    ("{x} slept until noon, but {y} got up early.",
+     (("Who got up early?", "y", "{y} got up early."), ("Who slept until noon?", "x", "{x} slept until noon."))),
+    ("{x} was sad, and {y} was happy.",
+     (("Who was sad?", "x", "{x} was sad."), ("Who was happy?", "y", "{y} was happy."))),
+    ("{x} wants to be a {j} one day.",
+     (("What does {x} want to be?", "j", "{x} wants to be a {j}."), ("Who wants to be a {j}?", "x",
+                                                                     "{x} wants to be a {j}."))),
+    ("There are {q} {l} in {x}'s garden.",
+     (("How many {l} are there?", "q", "There are {q} {l}."), ("Whose garden is it?", "x", "It is {x}'s garden."),
+      ("Which flowers are in the garden?", "l", "There are {l}."))),
+    ("{x} keeps the {t} under the bed.",
+     (("What is under the bed?", "t", "The {t} is under the bed."), ("Who keeps the {t}?", "x", "{x} keeps the {t}."))),
+    ("The {t} cost {x} {q} coins.",
+     (("How much did the {t} cost?", "q", "The {t} cost {q} coins."), ("Who paid for the {t}?", "x",
+                                                                       "{x} paid for it."))),
+    ("{x}'s {k} is {c}.",
+     (("[What|Which] colour is the {k}?", "c", "The {k} is {c}."), ("Whose {k} is it?", "x", "It is {x}'s {k}."),
+      ("Which animal does {x} have?", "k", "{x} has a {k}."))),
+    ("The {k} ate {x}'s {f}.",
+     (("Which animal ate the {f}?", "k", "The {k} ate it."), ("What did the {k} eat?", "f", "The {k} ate {f}."),
+      ("Whose {f} did the {k} eat?", "x", "It ate {x}'s {f}."))),
+    ("{x} cannot stand {f}.",
+     (("What does {x} not like?", "f", "{x} dislikes {f}."), ("Who hates {f}?", "x", "{x} hates {f}."))),
+    ("On {d}, {x} rode a {k}.",
+     (("What did {x} ride?", "k", "{x} rode a {k}."), ("Who rode a {k}?", "x", "{x} rode a {k}."),
+      ("[When|On which day] did {x} ride?", "d", "{x} rode on {d}."))),
+    ("{x} has been to {n} {q} times.",
+     (("How often was {x} in {n}?", "q", "{x} was there {q} times."), ("Which town does {x} know?", "n",
+                                                                       "{x} knows {n}."))),
+    ("{x} hid the {t} in a box.",
+     (("What is in the box?", "t", "The {t} is in it."), ("Who hid the {t}?", "x", "{x} hid the {t}."))),
+    ("The tall one is {x}, and the small one is {y}.",
+     (("Who is the tall one?", "x", "The tall one is {x}."), ("Who is the small one?", "y", "The small one is {y}."))),
+    ("{x} sings well, and {y} plays the flute.",
+     (("Who plays the flute?", "y", "{y} plays the flute."), ("Who sings well?", "x", "{x} sings well."))),
+    ("{x} opens the shop, and {y} closes it.",
+     (("Who opens the shop?", "x", "{x} opens the shop."), ("Who closes the shop?", "y", "{y} closes it."))),
+    ("{x} and {y} are neighbours, and {x} has {q} cats.",
+     (("How many cats does {x} have?", "q", "{x} has {q} cats."), ("Who is {x}'s neighbour?", "y",
+                                                                   "The neighbour is {y}."))),
+    ("{x}, a {j}, lives alone.",
+     (("What does {x} do for work?", "j", "{x} is a {j}."), ("Who lives alone?", "x", "{x} lives alone."))),
+    ("The {j} of the town is called {x}.",
+     (("What is the {j} called?", "x", "The {j} is called {x}."), ("What is {x}'s job?", "j", "{x} is a {j}."))),
+    ("{x} painted the door {c}.",
+     (("[What|Which] colour is the door now?", "c", "The door is {c}."), ("Who painted the door?", "x",
+                                                                         "{x} painted the door."))),
+    ("{x} put on a {c} coat.",
+     (("[What|Which] colour was the coat?", "c", "The coat was {c}."), ("Who put on a coat?", "x",
+                                                                       "{x} put on a coat."))),
+    ("{x} was born in {m}.",
+     (("When was {x} born?", "m", "{x} was born in {m}."), ("Who was born in {m}?", "x", "{x} was born in {m}."))),
+    ("{x} plays the drum in {n}.",
+     (("Where does {x} play?", "n", "{x} plays in {n}."), ("Who plays the drum?", "x", "{x} plays the drum."))),
+    ("{x} worked for {q} hours.",
+     (("How long did {x} work?", "q", "{x} worked for {q} hours."), ("Who worked?", "x", "{x} worked."))),
+    ("A {k} sat on {x}'s roof.",
+     (("What sat on the roof?", "k", "A {k} sat there."), ("Whose roof was it?", "x", "It was {x}'s roof."))),
+    ("{x} saw {y} at the window.",
+     (("Who was at the window?", "y", "{y} was at the window."), ("Who saw {y}?", "x", "{x} saw {y}."))),
+    ("{x}'s {t} is bigger than {y}'s.",
+     (("Whose {t} is bigger?", "x", "{x}'s {t} is bigger."), ("Whose {t} is smaller?", "y", "{y}'s {t} is smaller."))),
+    ("{x} carried the {t} for {y}.",
+     (("Who carried the {t}?", "x", "{x} carried the {t}."), ("For whom was the {t} carried?", "y", "It was for {y}."),
+      ("What did {x} carry?", "t", "{x} carried the {t}."))),
+    ("Because of the rain, {x} came late.",
+     (("Who came late?", "x", "{x} came late."),)),
+    ("{x} practises {h} with {y}.",
+     (("With whom does {x} practise?", "y", "{x} practises with {y}."), ("What do they practise?", "h",
+                                                                        "They practise {h}."))),
+    ("For lunch {x} had {f}, and {y} had nothing.",
+     (("Who had nothing?", "y", "{y} had nothing."), ("What did {x} have?", "f", "{x} had {f}."),
+      ("Who had the {f}?", "x", "{x} had the {f}."))),
     ("{x} lost {q} buttons.",
      (("How many buttons did {x} lose?", "q", "{x} lost {q} buttons."), ("Who lost buttons?", "x",
                                                                          "{x} lost buttons."))),
@@ -506,12 +598,12 @@ STATES = (  # what is so of {x}, perhaps with another person {y}, and what can b
 )
 
 
-def improvise(rng: random.Random, split: str) -> Plot:
+def improvise(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
     """Three or four deeds and states of three people, each about another thing. Verbs and states are held out, too: a
     held-out scene has some of its own. Who acts twice in a row is sometimes only "he" or "she" the second time."""
     scene, told, asks, used, before = [], [], [], set(), None
     for actor in _actors(rng):
-        drawn = rng.choice((_draw_deed, _draw_state))(rng, split, actor, used)
+        drawn = rng.choice((_draw_deed, _draw_state))(rng, split, actor, used, strange)
         if drawn is None:
             continue
         statement, questions = drawn
@@ -549,10 +641,17 @@ def _known_states(split: str) -> tuple:
     return tuple(state for state in STATES if split_of("state", state[0]) in ("train", split))
 
 
-def _draw_deed(rng, split, actor, used):
+def _draw_verb(rng, kind: str, split: str, strange: float) -> tuple[str, str]:
+    if rng.random() >= strange:
+        return rng.choice(_known_verbs(kind, split))
+    verb, tail = made_name(rng, split).lower().rstrip("aeiou"), rng.choice((" to", " at", " near")) * (kind == "p")
+    return verb + tail, verb + "ed" + tail
+
+
+def _draw_deed(rng, split, actor, used, strange):
     """(statement, questions), or None when nothing new is left to do it to."""
     kind, _, statement, questions = rng.choice(DEEDS)
-    base, past = rng.choice(_known_verbs(kind, split))
+    base, past = _draw_verb(rng, kind, split, strange)
     pair = {"x": f"{{{actor}}}", "y": _object_of(rng, kind, actor, used)}
     pair["o"] = _object_of(rng, "t", actor, used) if kind == "g" else ""
     if None in pair.values() or (kind, base) in used:
@@ -562,7 +661,7 @@ def _draw_deed(rng, split, actor, used):
     return _filled(statement, questions, pair | slots | {"base": base, "past": past, "go": base.rsplit(" ", 1)[0]})
 
 
-def _draw_state(rng, split, actor, used):
+def _draw_state(rng, split, actor, used, _):
     statement, questions = rng.choice(_known_states(split))
     kinds = sorted(set(re.findall(r"\{(\w)\}", statement)) - {"x"})
     fill = {"x": f"{{{actor}}}"} | {kind: _object_of(rng, "b" if kind == "y" else kind, actor, used) for kind in kinds}
@@ -599,16 +698,46 @@ def _is_clear(ask, scene) -> bool:
     return sum(words[0] in line and words[1] in line.split(" ") for line in scene) <= 1
 
 
+JOINTS = ("{0}. {1}. {2}.", "{0}, and {1}. {2}.", "{0}. {1}, but {2}.", "{0}, {1}, and {2}.", "{0}; {1}; {2}.",
+          "{0}, while {1}. {2}.")
+
+
+def side_by_side(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
+    """Two or three people do the same, each to another thing: only the thing tells them apart. Now and then the verb is
+    said once: "Anna bought a kite, Ben a lamp"."""
+    kind, _, statement, questions = rng.choice([deed for deed in DEEDS if deed[0] in "tfk"])
+    base, past = _draw_verb(rng, kind, split, strange)
+    scene, asks, is_short, actors = [], [], rng.random() < 0.3, rng.sample("abc", rng.choice((2, 3, 3)))
+    statement = (expand(statement)[0] if is_short else rng.choice(expand(statement))).rstrip(".")
+    for i, actor in enumerate(actors, 1):
+        fill = {"x": f"{{{actor}}}", "y": f"{{{kind}{i}}}", "c": f"{{c{i}}}", "p": "{p1}", "d": "{d1}", "base": base,
+                "past": past}
+        said = statement.replace("{x} {past}", "{x}") if is_short and scene else statement
+        line, asked = _filled(said, questions, fill)
+        scene.append(line)
+        asks += asked
+    if is_short:
+        told = ", ".join(scene[:-1]) + rng.choice((" and ", ", and ", ", ")) + scene[-1] + "."
+    else:
+        told = rng.choice(JOINTS).format(*scene) if len(scene) == 3 else rng.choice((". ", ", and ")).join(scene) + "."
+    return Plot((told,), tuple(asks))
+
+
 IMPROVISED_SHARE = 0.6  # of the scenes that are not a held-out split's own
+SIDE_BY_SIDE_SHARE = 0.15  # of all scenes in training, an exercise; held-out stories are none
 
 
-def draw_plot(rng: random.Random, split: str) -> Plot:
-    """An improvised or a shared plot, outside of train now and then one of the split's own; names are of the split."""
+def draw_plot(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
+    """An improvised or a shared plot, outside of train now and then one of the split's own; names are of the split. A
+    share of the improvised verbs is `strange`, known to nobody ("Anna talvined a kite"): who is to find such a one
+    again must look, where a known verb tempts to guess."""
     own = HELD_OUT_PLOTS[split]
     if own and rng.random() < NOVEL_SHARE:
         return rng.choice(own)
+    if split == "train" and rng.random() < SIDE_BY_SIDE_SHARE:
+        return side_by_side(rng, split, strange)
     while rng.random() < IMPROVISED_SHARE:
-        plot = improvise(rng, split)
+        plot = improvise(rng, split, strange)
         if len(plot.scene) >= 2 and len(plot.asks) >= 2:
             return plot
     return rng.choice(PLOTS)

@@ -12,10 +12,11 @@ import itertools
 import random
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nanochat.tinyworld import (
-    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, Asks, bare, capital, core,
-    dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
+    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, SPLITS, Asks, bare, capital,
+    core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
 
 # -----------------------------------------------------------------------------
@@ -39,35 +40,93 @@ def turns(*contents: str | list) -> list[dict]:
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
 
 
+@functools.cache
+def shared_forms(asks: Asks, salt: str) -> dict[str, tuple[str, ...]]:
+    """Of each split, its shared readings, by the hash of the bare words. What a split asks alone is nobody else's."""
+    kept = {core(form) for part in ("val", "test") for form in expand(*asks.held_out(part))}
+    forms: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for form in expand(*asks.shared):
+        if (bare_words := core(form)) not in kept:
+            forms[split_of(salt, bare_words)].append(form)
+    return {split: tuple(found) for split, found in forms.items()}
+
+
+@functools.cache
+def trained_spans(asks: Asks, salt: str) -> set[tuple[str, ...]]:
+    return set().union(*map(spans, shared_forms(asks, salt)["train"]))
+
+
 def split_forms(asks: Asks, split: str, is_novel: bool, salt: str) -> tuple[str, ...]:
     """The readings of a split: shared ones, each in one split by hash, or the split's own. A held-out one shares
     no eight words in a row with what training asks."""
-    shared = {part: tuple(form for form in expand(*asks.shared) if split_of(salt, core(form)) == part)
-              for part in ("train", split)}
-    forms = expand(*asks.held_out(split)) if is_novel else shared[split]
-    seen = set().union(*map(spans, shared["train"])) if split != "train" else set()
-    return tuple(form for form in forms if not spans(form) & seen)
+    forms = expand(*asks.held_out(split)) if is_novel else shared_forms(asks, salt)[split]
+    return forms if split == "train" else tuple(form for form in forms if not spans(form) & trained_spans(asks, salt))
 
 
 # -----------------------------------------------------------------------------
 # Identity
 
-def ways(*shared: str, clauses: str, val: tuple[str, ...] = (), test: tuple[str, ...] = ()) -> Asks:
-    """Direct questions, and the `clauses` ("who you are|what you are") asked indirectly, in each split's own way."""
-    return Asks(
-        (*shared, f"[Can you tell me|Could you tell me|Do you know|May I ask|Will you say] [{clauses}]?",
-         f"[Tell me|I want to know|I wonder|Say|I don't know] [{clauses}]."),
-        val=(*val, f"Let me know [{clauses}].", f"Are you able to say [{clauses}]?"),
-        test=(*test, f"I would like to know [{clauses}].", f"Would you mind telling me [{clauses}]?"))
+FRAMES = {  # part of speech: what is put around it, {x} holding all of an aspect's phrases
+    "are": (
+        "[Are you|Are you really|Are you perhaps|Are you actually|Are you also|And are you|So are you] {x}?",
+        "You are {x}, [right|aren't you|yes|no|is that so]?", "So you are {x}[.|, I think.|, they say.]",
+        "[Tell me|I wonder|I want to know|Say|I cannot tell] [if|whether] you are {x}.",
+        "[Do you know|Can you tell me|Could you say|May I ask] [if|whether] you are {x}?",
+        "[Is it true|Is it so|Do you think|Am I right|Can it be] that you are {x}?",
+        "[I think|I heard|I believe|People say|My friend says] [|that ]you are {x}.",
+        "[Would|Do|Can] you call yourself {x}?", "Is nanochat {x}?", "Aren't you {x}?", "You're {x}?",
+        "[Have you always been|Were you ever|Have you ever been|Will you be] {x}?"),
+    "do": (
+        "Do you [|ever |really |sometimes |also |often |always ]{x}?", "[Can|Could|Would|Will] you {x}?",
+        "[Are you able|Do you know how|Is it possible for you|Do you want|Are you allowed|Do you like] to {x}?",
+        "[Tell me|I wonder|I want to know|Say] [if|whether] you [|can ]{x}.", "You [|can |do ]{x}, [right|no|yes]?",
+        "[Is it true|Do you think] that you [|can ]{x}?", "[I think|I heard|People say] [|that ]you [|can ]{x}.",
+        "Does nanochat {x}?", "Don't you {x}?", "Can't you {x}?", "Have you learned to {x}?", "Try to {x}.",
+        "How do you {x}?", "When do you {x}?"),
+    "have": (
+        "Do you [|really |also |still |ever ]have {x}?", "[Have|Haven't] you got {x}?", "Don't you have {x}?",
+        "You have {x}, [right|no|don't you]?", "[Tell me|I wonder|I want to know|Say] [if|whether] you have {x}.",
+        "[Is it true|Do you think|Am I right] that you have {x}?", "Does nanochat have {x}?", "You got {x}?",
+        "[I think|I heard|People say] [|that ]you have {x}.", "Can you have {x}?", "Did you ever have {x}?",
+        "What about {x}, do you have that?", "Is there {x} [in you|for you|with you]?"),
+    "your": (
+        "[What is|What's|What was|So what is|And what is] your {x}?", "Your {x}?", "And your {x}?",
+        "[Tell me|Say|Give me|Describe|Explain|Show me|Name] your {x}.", "What do you say about your {x}?",
+        "[Do you know|Can you tell me|Could you tell me|May I know|Can I ask|Will you tell me] your {x}?",
+        "[I want to know|I would like to hear|I forgot|I do not know|I wonder about] your {x}.",
+        "What about your {x}?", "[Talk|Tell me|Say something] about your {x}.", "What can you say about your {x}?"),
+    "clause": (
+        "[Can you tell me|Could you tell me|Do you know|May I ask|Will you say|Can you explain|Can I ask] {x}?",
+        "[Tell me|I want to know|I wonder|Say|I don't know|I forgot|Explain|I am not sure|I need to know] {x}.",
+        "[My friend asks|Everybody asks|My mother asks|Somebody wants to know|We want to know] {x}.",
+        "[I have no idea|It is not clear to me|What I want to know is|My question is] {x}.", "Do you remember {x}?"),
+}
 
 
-OTHERS = "[ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis|Grok|DeepSeek|Mistral|Eliza|Watson]"
+class Aspect(NamedTuple):
+    asks: Asks                  # whole questions
+    phrases: dict[str, str]     # part of speech in FRAMES: "phrase|phrase"
+    answers: tuple[str, ...]
+
+
+def aspect(*shared: str, answers: tuple[str, ...], val: tuple[str, ...], test: tuple[str, ...], clauses: str,
+           **phrases: str) -> Aspect:
+    """The first of the `clauses` ("who you are|what you are") are also asked in each held-out split's own way."""
+    few = "|".join(clauses.split("|")[:4])
+    return Aspect(Asks(shared, (*val, f"Let me know [{few}].", f"Are you able to say [{few}]?"),
+                       (*test, f"I would like to know [{few}].", f"Would you mind telling me [{few}]?")),
+                  phrases | {"clause": clauses}, answers)
+
+
+OTHERS = "ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis|Grok|DeepSeek|Mistral|Eliza|Watson"
+OTHER = f"[{OTHERS}]"
 # Where two aspects are easily taken for each other, one answer serves both.
-TRAINED = "I was trained from scratch on this computer by its owner, with little stories and chats."
-HERE = "I run right here on this computer and do not use the internet."
-PROGRAM = "I am a computer program, not a human, and I have no feelings."
-IDENTITY = {  # aspect: ways to ask, ways to answer
-    "name": (ways(
+NAMED = ("I am nanochat, a small language model.",)
+TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats.",)
+HERE = ("I run right here on this computer and do not use the internet.",)
+PROGRAM = ("I am a computer program, not a human, and I have no feelings.",)
+IDENTITY = {
+    "name": aspect(
         "[What is|What's|Tell me|Say|Give me|And what is] your name?", "What are you called?", "[Your name|Name]?",
         "[Do you have|Have you got|You got] a name?", "[What|How] [should|can|may|do|must] I call you?",
         "What name do you go by?", "[What|Which] name [were you given|did you get|do you have|do you use]?",
@@ -76,272 +135,392 @@ IDENTITY = {  # aspect: ways to ask, ways to answer
         "I [forgot|did not catch|do not know|want to hear] your name.", "What was your name again?",
         "[Which|What] name do people use for you?", "[so|um|say,] what's your name?", "what is ur name",
         "[Do|Can] you remember your [own |]name?", "By what name do people know you?", "Remind me of your name.",
-        "Got a name?", "How should I address you?", "What would you like to be called?", "Is there a name for you?",
+        "Got a name?", "How should I speak to you?", "What would you like to be called?", "Is there a name for you?",
         "What's the name of this [program|chatbot|model|assistant]?", "Do you go by nanochat?",
         "What is the name that [they|your owner] gave you?", "[May|Could] I get your name?", "What do I call this bot?",
-        "What does your name tag say?", "You must have a name, [no|right]?",
-        clauses="what your name is|what you are called|what I can call you|which name you have|how people call you",
+        "What does your name tag say?", "You must have a name, [no|right]?", "whats your name",
+        "What is written on your [label|badge|door|passport]?", "[How|What] do [they|your friends] call you at home?",
+        "When I [speak of|write to|mention|thank] you, [what|which] name do I [use|write|say]?",
+        "[What|Which] name [did your owner pick|was chosen|stands on your label|is your own]?", "Sign with your name.",
+        are="called nanochat|named nanochat|known as nanochat|nanochat",
+        have="a name|a nickname|any name|a name of your own|a title|a good name|some kind of name",
+        your="name|own name|real name|full name|nickname|true name|short name",
+        clauses="what your name is|what you are called|what I can call you|which name you have|how people call you"
+                "|what name you have|how to call you|what to call you|by which name I can call you",
         val=("What name did they give you?", "How do they call you?", "Your first name, please?",
              "Under what name do you work?"),
         test=("What shall I call you?", "Which name is yours?", "How are you called?", "What name goes with you?",
-              "Are you somebody with a name?")),
-        ("My name is nanochat, and I am a small language model.",)),
-    "who": (ways(
+              "Are you somebody with a name?"),
+        answers=("My name is nanochat, and I am a small language model.",)),
+    "who": aspect(
         "[Who|What] [are you|r u|is this|exactly are you]?", "[So|And|Well], [who|what] are you?",
         "[Who|What] am I [talking|speaking|chatting|writing] [to|with]?", "What is nanochat?", "Who is nanochat?",
         "What [kind|sort] of [program|thing|assistant|machine|model] are you?", "[Introduce|Describe] yourself.",
         "Tell me [about yourself|about you|something about yourself|a bit about yourself].", "Who is there?",
-        "Who is [answering|writing|talking to] [me|here]?", "Are you [a language model|an AI|a chatbot|an assistant]?",
-        "[Can|Could] you [introduce|describe] yourself?", "Who do I have in front of me?", "You are what?",
-        "Say [a few words|something] about yourself.", "[Who|What] is on the other side[| of this chat]?",
-        "I do not know you.", "We have not met. Who are you?", "What should I know about you?",
-        "[Which|What] [model|AI|program|bot] [is this|are you|am I using]?",
-        "Is this [a bot|an AI|a chatbot|a program]?",
+        "Who is [answering|writing|talking to] [me|here]?", "[Can|Could] you [introduce|describe] yourself?",
+        "Who do I have in front of me?", "You are what?", "Say [a few words|something|a word or two] about yourself.",
+        "[Who|What] is on the other side[| of this chat]?", "I do not know you.", "We have not met. Who are you?",
+        "What should I know about you?", "[Which|What] [model|AI|program|bot] [is this|are you|am I using]?",
+        "Is this [a bot|an AI|a chatbot|a program|a language model]?", "Define yourself.", "Who r u really?",
         "Are you some [kind|sort] of [AI|bot|robot|program]?", "In one sentence, [who|what] are you?",
-        "Define yourself.",
         "Give me your introduction.", "Tell us who is speaking.", "What [kind|sort] of AI are you?",
         "What am I looking at here?", "What would you call yourself: a bot, a model, a tool?",
-        "Explain [who|what] you are.", "Say in a few words who you are.",
-        clauses="who you are|what you are|who I am talking to|what kind of thing you are",
+        "Explain [who|what] you are.", "Say in a few words who you are.", "How would you describe yourself?",
+        "[Explain|Describe|Say|Tell] [to |][my mother|my brother|a child|us all|my class] [who|what] you are.",
+        "[Who|What] did I [just open|start|turn on|meet here]?",
+        "[Who|What] are you [again|anyway|exactly|then|today]?",
+        "And you are?", "Who or what is this thing?", "[Who|What] is this nanochat?", "I wonder who is talking here.",
+        "Who has the [honour|pleasure] to talk to me?", "[What|Who] is behind this [screen|window|page|text box]?",
+        are="a language model|an AI|a chatbot|an assistant|a bot|a model|a chat program|artificial intelligence|an app"
+            "|software|a helper|a neural network|a talking program|a digital assistant|a tool",
+        clauses="who you are|what you are|who I am talking to|what kind of thing you are|what sort of program you are"
+                "|who is writing here|what this program is|who is answering me|what nanochat is|who nanochat is",
         val=("Who is it that I am writing to?", "What are you, in a few words?", "Give me a line about yourself.",
              "What thing am I chatting with?"),
         test=("Who is it that I am talking to?", "Please introduce yourself to me.", "What might you be?",
-              "Tell the children who you are.", "Present yourself.")),
-        ("I am nanochat, a small language model.", "I am nanochat, a small language model trained on this computer.")),
-    "maker": (ways(
-        "Who [made|built|created|trained|programmed|designed|developed|invented|wrote] you?",
-        "Who is your [maker|creator|inventor|developer|owner|father|boss|teacher]?", "Who owns you?",
+              "Tell the children who you are.", "Present yourself."),
+        answers=NAMED),
+    "maker": aspect(
+        "[Who|What] [made|built|created|trained|programmed|designed|developed|invented|wrote|coded|produced] you?",
+        "Who is your [maker|creator|inventor|developer|owner|father|boss|teacher|author|mother|master|programmer]?",
         "Who taught you [to talk|to chat|to write|everything|all this]?", "Whose [work|idea|creation|program] are you?",
-        "[Which|What] [company|lab|person|team|human] [made|built|trained|created] you?", "Where do you come from?",
-        "Were you [made|built|trained|created] by [a company|OpenAI|Google]?", "Who do you belong to?",
-        "Do you have a [maker|creator|father|boss]?", "Who is behind you?", "Who put you together?",
-        "Did [somebody|a person|a company|Google|my neighbour] [make|build|train] you?", "who made u",
-        "You were made by [who|whom]?", "Somebody must have made you. Who?",
-        "Who should get the credit for you?", "Who is responsible for you?",
-        "Who set you up[| here| on this computer]?",
-        "Who started you?", "Who came up with you?", "What company do you come from?", "Who wrote your [code|program]?",
-        "Are you [a product of|from|made by] [OpenAI|Google|Microsoft|Apple|a big company]?", "Who do you work for?",
+        "[Which|What] [company|lab|person|team|human|firm|school|group] [made|built|trained|created|owns|sells] you?",
+        "Were you [made|built|trained|created] by [a company|OpenAI|Google|a person|a student|somebody]?",
+        "Who do you belong to?", "Where do you come from?", "Who owns you?", "Who is behind you?",
+        "Who put you together?", "who made u", "You were [made|built|trained] by [who|whom]?",
+        "[Did|Has] [somebody|a person|a company|Google|my neighbour|anyone] [make|build|train|program|design] you?",
+        "Somebody must have made you. Who?", "Who should get the credit for you?", "Who is responsible for you?",
+        "Who set you up[| here| on this computer]?", "Who started you?", "Who came up with you?",
+        "What company do you come from?", "Who wrote your [code|program]?", "Who do you work for?",
+        "Are you [a product of|from|made by] [OpenAI|Google|Microsoft|Apple|a big company]?",
         "Whose [model|bot|computer program] are you?", "Were you born in a lab?", "[Which|What] people are behind you?",
-        "Who made all this?", "Who did the work of training you?",
-        clauses="who made you|who built you|who trained you|who your maker is|where you come from",
+        "Who made all this?", "Who did the work of training you?", "Who [pays|sells|runs|controls] you?",
+        "Who had the idea [for you|to make you|to train you]?", "Are you the work of [one person|many people|a firm]?",
+        "[To whom|To what company] do you belong?", "[Who|What sort of person] would make [something like |]you?",
+        have="a maker|a creator|a father|a boss|an owner|an inventor|a developer|a company behind you|an author",
+        your="maker|creator|origin|inventor|developer|owner|author|company|programmer",
+        clauses="who made you|who built you|who trained you|who your maker is|where you come from|who created you"
+                "|who owns you|who programmed you|who designed you|which company made you|who wrote you",
         val=("Who was the one who [built|trained] you?", "Which hands made you?", "Name your maker.",
              "Who gave you your training?"),
         test=("Who was it that [made|built|trained] you?", "By whom were you [made|trained]?", "Name your creator.",
-              "Who must I thank for you?")),
-        (TRAINED,)),
-    "where": (ways(
+              "Who must I thank for you?"),
+        answers=TRAINED),
+    "where": aspect(
         "Where [do|did] you [run|live|work|exist|think|stay]?", "Where are you[| running| now| located| right now]?",
-        "[On which|On what] [computer|machine] do you [run|live|work]?", "Where were you trained?",
-        "[What|Which] [computer|machine] do you [run on|live on|use]?", "Where can I find you?", "where r u",
-        "Do you [run|live|work] [in the cloud|on a server|on this computer|on my computer|far away]?",
-        "[What|Where] is your [home|place|house]?", "Where is your [program|brain] [running|kept]?",
-        "In what place are you running?", "Which computer is doing your thinking?", "Are you [here|near|far away]?",
-        "Is your home [on this computer|in a big city|in America]?", "You live where?", "Which place do you call home?",
-        "Where are you [hosted|installed|stored|saved]?", "Are you [local|on my laptop|on a server far away|in a lab]?",
-        "What hardware do you use?", "[What|Which] machine am I talking to?", "Where does your [code|model] run?",
-        "Do you run locally?", "How far away are you?", "In [which|what] [country|city] are you?",
-        "Are you [somewhere in|sitting in] [a big city|the cloud|another country]?",
-        "Where does your answer come from?",
-        clauses="where you run|where you live|where you are|which computer you use",
+        "[On which|On what] [computer|machine|device|laptop] do you [run|live|work]?", "Where were you trained?",
+        "[What|Which] [computer|machine|device] do you [run on|live on|use|need]?", "Where can I find you?",
+        "where r u", "[What|Where] is your [home|place|house|office]?", "In what place are you running?",
+        "Where is your [program|brain] [running|kept]?", "Which computer is doing your thinking?",
+        "Is your home [on this computer|in a big city|in America]?", "You live where?",
+        "Which place do you call home?", "What hardware do you use?", "[What|Which] machine am I talking to?",
+        "Where are you [hosted|installed|stored|saved|based|living]?", "Where does your [code|model] run?",
+        "Do you run locally?", "How far away are you?", "In [which|what] [country|city|town|street|room] are you?",
+        "Where does your answer come from?", "Where [in the world|on earth|exactly|at the moment] are you?",
+        "Do I have you [here|on my own computer|on my disk]?", "Where is the [machine|computer|server] that runs you?",
+        are="here|near|far away|local|on my laptop|on a server|in a lab|in the cloud|in a data centre"
+            "|in another country"
+            "|in a big city|on this computer|inside my computer|on my desk|in America|next to me|at home|close by",
+        do="run in the cloud|live on a server|work on this computer|run on my computer|live far away|run locally"
+           "|live in a city|sit on a server|run on a laptop|live in this machine|think on my computer",
+        have="a home|a door number|a place to live|a server|an office|a room of your own",
+        your="home|place|location|hardware|machine|computer|server",
+        clauses="where you run|where you live|where you are|which computer you use|where I can find you"
+                "|on which machine you run|where your home is|what hardware you use|where you are running",
         val=("Are you running on this computer?", "Where do you do your work?", "In which room are you?",
              "On what thing do you run?"),
         test=("Where exactly do you [live|run|work]?", "On which machine is your home?", "Are you on my machine?",
-              "At what place are you?")),
-        (HERE,)),
-    "can": (ways(
+              "At what place are you?"),
+        answers=HERE),
+    "can": aspect(
         "What can you do[| for me| well| now| for us]?",
-        "What are you [able to do|good at|good for|made for|capable of|here for]?",
+        "What are you [able to do|good at|good for|made for|capable of|here for|best at]?",
         "How [can|could|do] you help[| me]?", "[What|Which] [things|tasks|tricks|jobs] [can you do|do you know]?",
-        "[What|Which] [skills|talents] do you have?", "What [can|could|may|should] I ask[| you]?", "what can u do",
-        "[Show|Teach] me what you can do.", "What do you know how to do?", "What are your [skills|talents|abilities]?",
-        "What is your [job|work|task]?", "What do you do?", "What [could|would|will] you do for me?",
-        "Can you do tricks?",
-        "[Are you useful|Are you good for anything|Why should I talk to you]?", "What are you good at, nanochat?",
-        "What can we do [together|now|here]?", "Give me some ideas of what to ask.", "I do not know what to ask you.",
-        "What features do you have?", "Help", "What are my options?", "List [your skills|what you can do].",
-        "[What|Which] [kind|sort] of questions can [you answer|I ask]?", "What do you do best?", "How are you useful?",
-        "What can you help [|me |us ]with?", "Can you do anything [useful|fun|special]?", "How do I use you?",
-        "Do you have any [talents|skills]?", "What should I type?", "What else can you do?", "Show off a bit.",
-        "What are you made to do?", "Any ideas what we could do?", "Which questions do you understand?",
-        clauses="what you can do|what you are good at|how you can help me|what I can ask you",
+        "[What|Which] [skills|talents|gifts|powers] do you have?", "What [can|could|may|should] I ask[| you]?",
+        "what can u do", "[Show|Teach] me what you can do.", "What do you know how to do?", "Help",
+        "What is your [job|work|task]?", "What do you do[| all day| here]?", "What [could|would|will] you do for me?",
+        "Can you do tricks?", "[Are you useful|Are you good for anything|Why should I talk to you]?",
+        "What are you good at, nanochat?", "What [can|could|shall|should] we do [together|now|here|with you]?",
+        "Give me [some ideas|an idea|a hint|examples] [of|for|about] what to [ask|do|try|say|type].",
+        "I do not know what to [ask|tell|say to|do with|want from] you.", "What features do you have?",
+        "What are my options?", "List [your skills|what you can do|everything you can do|some things you can do].",
+        "[What|Which] [kind|sort] of questions can [you answer|I ask]?", "What do you do best?",
+        "How are you useful?", "What can you help [|me |us ]with?", "Can you do anything [useful|fun|special]?",
+        "How [do|can|should] I use [you|this|nanochat]?", "What should I [type|try|write|do here]?",
+        "What else can you do?", "Show off a bit.", "What are you made to do?", "Which questions do you understand?",
+        "Any ideas what we could do?", "What are [your strong points|the things you can do|you there for]?",
+        "[What|Which] things [do you know how to do|are you able to do well|could I try with you]?",
+        have="talents|skills|any talents|any skills|abilities|special powers|something to offer|a special talent|a job",
+        your="skills|talents|abilities|job|work|task|purpose|use|best tricks|features|strengths|function",
+        clauses="what you can do|what you are good at|how you can help me|what I can ask you|what you do"
+                "|what your job is"
+                "|what you know how to do|how I can use you|what I should ask|what we can do|what your skills are",
         val=("What sort of things can you do?", "Name a few things you can do.", "What would you be good at?",
              "What are your best tricks?"),
         test=("What things are you able to do?", "Let me see what you can do.", "What use are you?",
-              "What is it that you do well?")),
-        ("I can chat, tell stories, answer simple questions, count letters and do sums with my calculator.",
-         "I can tell stories, do sums with my calculator, count letters and answer simple questions.")),
-    "human": (ways(
-        "Are you [a human|human|a person|a real person|a man|a woman|a robot|alive|a real human|an animal|real]?",
-        "Are you [a human or a machine|a person or a program|a man or a woman|a boy or a girl|a child|a machine]?",
-        "Am I [talking|speaking|writing] to a [human|person|real person|machine|computer]?", "r u human",
-        "Is there a [human|person|man] [here|behind this|inside]?", "You are [human|a person|a real person], right?",
-        "Do you have [a body|hands|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed|a pet]?",
-        "Do you [eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football]?",
-        "Can you [see|hear|smell|touch|visit] me?", "[What did you eat|When do you sleep|What do you look like]?",
-        "Are you a bot or a [human|person|man]?", "Am I chatting with a [bot|human|real person]?",
-        "Is anybody real there?", "Are you [conscious|a living thing|a ghost|an alien|a computer|an actual person]?",
-        "Do you have [blood|bones|skin|a stomach|a wife|a husband|kids|a car|money|teeth]?",
-        "Prove that you are human.",
+              "What is it that you do well?"),
+        answers=("I can chat, tell stories, answer simple questions, count letters and do sums with my calculator.",)),
+    "human": aspect(
+        "Are you [a human or a machine|a person or a program|a man or a woman|a boy or a girl|a bot or a human]?",
+        "Am I [talking|speaking|writing|chatting] [to|with] "
+        "[a human|a person|a real person|a machine|a computer|a man]?",
+        "Is there [a human|a person|a man|anybody real|a real person] [here|behind this|inside|there|at the keyboard]?",
+        "r u human", "Can you [see|hear|smell|touch|visit] me?", "Prove that you are human.",
+        "[What did you eat|When do you sleep|What do you look like]?", "Are you a bot or a person?",
         "Have you ever [eaten|slept|been outside|seen the sea|been to school]?", "Is it a man or a woman who answers?",
-        "Would you like a [coffee|cookie|cake]?", "Do you want to come to my party?", "When do you [eat|wake up|rest]?",
-        clauses="if you are human|if you are a real person|if you are a machine",
+        "Would you like a [coffee|cookie|cake|drink|sandwich]?", "Do you want to come to my party?",
+        "[Is|Does] [somebody|a person|a human|a man|a woman] [writing|typing] [this|these words|the answers|to me]?",
+        "What [colour are your eyes|do you wear|is your favourite food|did you dream]?", "How tall are you?",
+        "What do you [eat|drink|wear] [|in the morning|at night|on Sundays]?", "How heavy are you?",
+        "Are these the words of a [man|human|person|machine|robot]?", "Do I [talk|speak|write] to a [human|machine]?",
+        are="a human|human|a person|a real person|a man|a woman|a robot|alive|a real human|an animal|real|a child"
+            "|a machine|a living thing|a ghost|an alien|a computer|an actual person|a girl|a boy|a lady|a living person"
+            "|made of metal|made of wood|conscious|flesh and bone|one of us|somebody|a creature|a mortal|born",
+        do="eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football|see|hear|smell"
+           "|wake up"
+           "|rest|have breakfast|grow|die|run|jump|go outside|wear clothes|drive a car|take a walk|brush your teeth"
+           "|swim|look out of the window|listen to music|need air|live|go on holiday|marry|shake hands",
+        have="a body|hands|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed|a pet|blood|bones"
+             "|skin|a stomach|a wife|a husband|kids|a car|money|teeth|ears|a sister|a brother|feet|a head|fingers"
+             "|lungs|a voice|a daughter|a son|clothes|a mouth|a shadow|toes|a beard|knees",
+        clauses="if you are human|if you are a real person|if you are a machine|if I am talking to a human"
+                "|whether a person is writing|if a human is there|if somebody real is there",
         val=("Do you have [hair|a nose]?", "So you are a human?", "Do you need sleep?", "Do you have a birthday?"),
         test=("Do you have [arms|children|a house]?", "Are you really a [human|person]?", "Do you need [water|a bed]?",
-              "Are you a human being?")),
-        (PROGRAM,)),
-    "how": (ways(
-        "How were you [made|trained|built|created]?", "How was your training?", "How did you become so [clever|smart]?",
-        "How did you [learn|get to know] [to talk|to chat|to write|to speak|all this]?",
+              "Are you a human being?"),
+        answers=PROGRAM),
+    "how": aspect(
+        "How were you [made|trained|built|created|programmed|taught|developed]?", "How was your training?",
+        "How did you become so [clever|smart]?", "How does your training work?", "Did you go to school?",
+        "How did you [learn|get to know] [to talk|to chat|to write|to speak|all this|what you know]?",
         "What [were you trained on|did you learn from|did you read|did you study]?", "What is your training data?",
-        "[From|On] [what|which] [texts|data|books] did you learn?", "How does your training work?",
-        "Did you go to school?",
-        "What have you [read|studied|learned from|been trained on]?", "What was in your lessons?",
-        "How did [somebody|people|one|your owner] [make|train|build|teach] you?", "How did you come to be?",
+        "[From|On] [what|which] [texts|data|books] did you learn?", "What was in your lessons?",
+        "What have you [read|studied|learned from|been trained on]?", "How did you come to be?",
+        "How did [somebody|people|one|your owner|they] [make|train|build|teach|program] you?",
         "In what way were you trained?", "What did [they|somebody|your owner] teach you with?",
         "[Which|What] [books|stories|texts] have you read?", "From what did you learn [to talk|English]?",
         "What went into your training?", "[Which|What] data did they feed you?", "How do you [work|function]?",
-        "How do you know [things|all this|so much|the answers]?", "How were you taught?", "How much did you read?",
-        "Where did you learn [that|to speak|English|your facts]?", "Explain how you were [made|trained].",
-        "What material did you learn from?", "Where do you have your knowledge from?", "How did they train you?",
-        "Were you trained on [books|stories|the web]?", "What do you know things from?", "Describe your training.",
-        clauses="how you were made|how you were trained|how you learned to talk|what you learned from",
+        "How do you know [things|all this|so much|the answers|what to say|what words mean]?", "How much did you read?",
+        "Where did you learn [that|to speak|English|your facts|all of that|what you say]?", "How does one make you?",
+        "Explain how you were [made|trained].", "What material did you learn from?", "Where is your knowledge from?",
+        "Where do you [have|get|take] your [knowledge|words|facts|answers|ideas] from?", "What are you built from?",
+        "Were you trained on [books|stories|the web|chats|newspapers|letters]?", "What do you know things from?",
+        "Describe your training.", "Who or what taught you words?", "How [long|hard|much] were you trained?",
+        "[How|Where] did you [pick up|find] [your words|your English|what you know]?", "What happened in training?",
+        your="training|training data|schooling|education|lessons|way of learning|sources|method|study",
+        clauses="how you were made|how you were trained|how you learned to talk|what you learned from|how you work"
+                "|how you know things|what you were trained on|where your knowledge comes from|how you were built"
+                "|what you have read|how you learned all this|where you learned that",
         val=("How was your training done?", "What did you learn to talk from?", "What were your lessons made of?",
              "By what way did you learn?"),
         test=("In what way were you made?", "What was your school?", "How did your learning go?",
-              "What texts made you?")),
-        (TRAINED,)),
-    "size": (ways(
-        "How [big|smart|clever|large|small|good|wise|strong] are you?", "Are you [ever|often|sometimes] wrong?",
-        "Are you [big|small|clever|smart|intelligent|powerful|stupid|wise|good|always right|perfect|an expert]?",
-        "Are you a [big|large|small|good|clever|tiny] model?", "How many [parameters|layers] do you have?",
-        "Do you [ever |often |sometimes |]make mistakes?", "Do you [ever |sometimes |]get things wrong?",
-        "[Can|Should] I [trust you|believe you|believe everything you say|check your answers|check what you say]?",
-        "Could you be wrong?", "Do you know [everything|a lot|all things]?", "What is your size?",
-        "Are all your answers [right|true|good]?", "[Is that|Are you] sure?", "You are [wrong sometimes|small], right?",
-        "Are you [accurate|reliable|trustworthy|correct|dumb|bright|super smart]?", "How often are you wrong?",
-        "How [accurate|correct|exact] are [you|your answers]?", "Is it okay to rely on you?", "Can you be trusted?",
-        "Do I have to [double-check|check] you?", "Do your answers contain mistakes?", "What is your IQ?",
-        "How much do you know?", "Are you smarter than [me|a human|my dog]?", "Are you a large language model?",
+              "What texts made you?"),
+        answers=TRAINED),
+    "size": aspect(
+        "How [big|smart|clever|large|small|good|wise|strong|reliable|bright|exact|accurate] are you?",
+        "How many [parameters|layers|neurons|weights|words] do you have?", "What is your size?",
+        "[Can|Should|May] I [trust you|believe you|believe everything you say|check your answers|check what you say]?",
+        "[Can|Should|May] I [rely on you|count on you|depend on you|trust your answers|believe your words]?",
+        "Could you be wrong?", "Do you know [everything|a lot|all things]?", "What is your IQ?",
+        "How much do you know?",
+        "Are [all |]your [answers|words|replies|facts|sums] [right|true|good|correct|reliable|wrong|safe|exact]?",
+        "[Is that|Are you] sure?", "You are [wrong sometimes|small], right?", "How often are you wrong?",
+        "How [accurate|correct|exact|good|sure] are your [answers|words|facts]?", "Is it okay to rely on you?",
+        "Can you be trusted?", "Do I have to [double-check|check] you?", "What if you are wrong?",
+        "Do your answers [contain|have] [mistakes|errors]?", "Are you smarter than [me|a human|my dog|a child]?",
         "How many billions of parameters are you?", "How much memory do you have?", "Have you ever made a mistake?",
-        "Are you as clever as a [teacher|big model|human]?",
-        clauses="how big you are|how clever you are|how smart you are|if you make mistakes|if I can trust you",
+        "Are you as [clever|smart|wise|good] as a [teacher|big model|human|doctor]?", "Who is smarter, you or I?",
+        "What [happens|do I do] [if|when] you [are wrong|make a mistake]?",
+        "Do I need to be careful with your answers?",
+        are="ever wrong|often wrong|sometimes wrong|big|small|clever|smart|intelligent|powerful|stupid|wise|good"
+            "|always right|perfect|an expert|a big model|a large model|a small model|a good model|a clever model"
+            "|a tiny model|accurate|reliable|trustworthy|correct|dumb|bright|super smart|a large language model|tiny"
+            "|strong|weak|exact|careful|sure|never wrong|honest|safe to believe|gifted|a scholar|brilliant|mistaken"
+            "|a know-it-all|better than others|huge|mini|limited|simple",
+        do="make mistakes|get things wrong|make errors|know everything|know a lot|tell the truth|say wrong things|lie"
+           "|mix things up|invent things|err|give wrong answers|forget things|know the truth|understand everything",
+        have="many parameters|a high IQ|a lot of knowledge|limits|a big brain|a good memory|weaknesses|faults|flaws",
+        your="size|IQ|number of parameters|error rate|weakness|limit|quality|level|weak point|accuracy",
+        clauses="how big you are|how clever you are|how smart you are|if you make mistakes|if I can trust you"
+                "|how good you are|if you are always right|whether I can believe you|if your answers are right"
+                "|how many parameters you have|how often you are wrong|how much you know",
         val=("Are you very clever?", "Is everything you say right?", "Is your brain large?",
              "Do you fail now and then?"),
         test=("Can you make mistakes?", "Are you a [smart|perfect] model?", "Must I check your answers?",
-              "Is it true that you can be wrong?")),
-        ("I am a small model, so I can make mistakes.", "I am only a small model and I make mistakes now and then.")),
-    "internet": (ways(
+              "Is it true that you can be wrong?"),
+        answers=("I am a small model, so I can make mistakes.",)),
+    "internet": aspect(
         "Do you [use|need|have|know|like|see|visit] the internet?", "Can you [google|look up] something[| for me]?",
-        "Are you [online|on the web|connected to the internet|offline|on the internet]?",
-        "Can you [search|browse|use|read|see] the [web|internet]?", "Do you know [my website|the web]?",
-        "Do you send my [words|messages|data] [away|to a company]?", "Do you read [the news|my mail] online?",
-        "Can you look [things|something] up [online|on the internet|on the web]?", "Are you using the internet?",
-        "Can you [open|check|visit] a [web page|website|link][| for me]?", "Do you have a connection to the internet?",
-        "Do you [get|take] your answers from the [web|internet]?", "Do you work without [the internet|a network]?",
-        "Can you [send a mail|order a pizza|play a video]?", "Is this chat [private|secret|sent to anyone]?",
-        "Can you [look at|read|search|open] [Google|YouTube|Facebook|the news|my email]?", "Is my data safe?",
-        "Are you hooked up to the internet?", "Do you have [access to the internet|internet access|a web connection]?",
-        "Can you download [something|a file|a song]?", "[Look this up|Google this] for me.", "Do you go to websites?",
-        "What does the internet say?", "Could you surf the web for me?", "Does this work without internet?",
-        "Can you send [an email|a text|a message][| to my friend| for me]?", "Who else can read this chat?",
-        "Do you store my messages online?", "Do you need wifi?", "Are you a website?",
-        clauses="if you use the internet|if you are online|if you can search the web",
+        "Do you send my [words|messages|data|questions] [away|to a company|anywhere|over the internet]?",
+        "Are you using the internet?", "Does this work without internet?",
+        "Do you work without [the internet|a network]?",
+        "Do you [get|take] your answers from the [web|internet]?", "Is this chat [private|secret|sent to anyone|safe]?",
+        "Are my [words|messages|secrets|questions] [private|secret|sent away|safe|stored|kept]?", "Is my data safe?",
+        "[Look this up|Google this|Search for this|Check this] [|online |on the web |on the internet ]for me.",
+        "What does the internet say?", "Can you send [an email|a text|a message][| to my friend| for me]?",
+        "Who [else |]can [read|see|hear] [this chat|what I write|my messages|my words]?", "Does anybody read this?",
+        "Do you store my messages online?", "Are you a website?", "Is there [wifi|a connection] [here|in you|for you]?",
+        "What did you [find|read|see] [online|on the web|on the internet]?",
+        "Do I need internet [to use you|for this]?",
+        are="online|on the web|connected to the internet|offline|on the internet|hooked up to the internet|a website"
+            "|connected|connected to a network|private|secret|watching me|spying on me|safe to talk to|on wifi",
+        do="use the internet|need the internet|search the web|browse the web|read the news online|look things up online"
+           "|look something up on the internet|open a web page|visit a website|check a link|send a mail|order a pizza"
+           "|play a video|open Google|look at YouTube|read my email|search Google|check Facebook|download a file"
+           "|download a song|surf the web|need wifi|need a network|use a search engine|check the news|post a picture"
+           "|go to websites|share my data|keep my secrets|read web pages|call a taxi|book a flight|buy things online",
+        have="access to the internet|internet access|a web connection|wifi|a network|a connection to the internet"
+             "|a website|a browser|a search engine|an email account|a phone line",
+        clauses="if you use the internet|if you are online|if you can search the web|if this chat is private"
+                "|whether you need wifi|if you are connected|who reads my messages|if you send my data away",
         val=("Do you need a connection to the web?", "Can you find something on the internet for me?",
              "Is the internet open to you?", "Do you go online?"),
         test=("Can you go on the internet?", "Do you look things up on the web?", "Could you browse a bit?",
-              "Are you connected to the [web|internet] now?")),
-        (HERE,)),
-    "other": (ways(
-        f"Are you [|like ]{OTHERS}?", f"[Is your name|Is this] {OTHERS}?",
-        f"Am I [talking|speaking|writing] to {OTHERS}?",
-        f"You are {OTHERS}, right?", f"Are you the same as {OTHERS}?", f"Hello {OTHERS}!", f"I think you are {OTHERS}.",
-        f"Aren't you {OTHERS}?", f"This is {OTHERS}, [right|isn't it|no]?", f"You sound like {OTHERS}.",
-        f"Are you there, {OTHERS}?", f"Is it {OTHERS} I am [talking|chatting] to?",
-        f"You must be {OTHERS}.", f"My friend says you are {OTHERS}.", f"Is {OTHERS} answering me?",
-        clauses="|".join(f"if you are {name}" for name in OTHERS[1:-1].split("|")),
-        val=(f"So you are {OTHERS}?", f"Do they call you {OTHERS}?", f"Is {OTHERS} your real name?",
-             f"I bet that you are {OTHERS}."),
-        test=(f"Are you really {OTHERS}?", f"Could it be that you are {OTHERS}?", f"Nice to meet you, {OTHERS}.",
-              f"Admit it, you are {OTHERS}.")),
-        ("No, I am nanochat, a small language model.", "No, my name is nanochat.")),
-    "age": (ways(
+              "Are you connected to the [web|internet] now?"),
+        answers=HERE),
+    "other": aspect(
+        f"Are you [|like ]{OTHER}?", f"[Is your name|Is this] {OTHER}?", f"Is {OTHER} answering me?",
+        f"Am I [talking|speaking|writing] to {OTHER}?",
+        f"Am I [chatting|speaking|talking] with {OTHER}[| here| today]?",
+        f"You are {OTHER}, right?", f"Are you the same as {OTHER}?", f"Hello {OTHER}!", f"I think you are {OTHER}.",
+        f"Aren't you {OTHER}?", f"This is {OTHER}, [right|isn't it|no]?", f"You sound like {OTHER}.",
+        f"Are you there, {OTHER}?", f"Is it {OTHER} I am [talking|chatting] to?",
+        f"You must be {OTHER}.", f"My friend says you are {OTHER}.", f"Do I [talk|speak] to {OTHER}?",
+        f"What is the difference between you and {OTHER}?", f"Do you know {OTHER}?",
+        are=OTHERS, clauses="|".join(f"if you are {name}" for name in OTHERS.split("|")),
+        val=(f"So you are {OTHER}?", f"Do they call you {OTHER}?", f"Is {OTHER} your real name?",
+             f"I bet that you are {OTHER}."),
+        test=(f"Are you really {OTHER}?", f"Could it be that you are {OTHER}?", f"Nice to meet you, {OTHER}.",
+              f"Admit it, you are {OTHER}."),
+        answers=("No, I am nanochat, a small language model.",)),
+    "age": aspect(
         "How [old|young|new] are you?", "What is your age?", "Your age?", "how old r u",
-        "Are you [old|young|new|very old]?",
-        "When were you [made|born|built|trained|created]?", "When is your birthday?",
-        "When did you [begin|start] to talk?",
-        "[In|On] [which year|what year|what day|which day] were you [made|born|trained]?", "Since when do you exist?",
-        "How long have you [been here|been around|existed|lived|been alive]?", "How many years old are you?",
-        "Are you older than [me|my dog|ten]?", "Are you [five|a hundred] years old?", "When was your training?",
-        "How many birthdays have you had?", "Do you have an age?", "You look young. How old are you?",
-        "What year were you [born|built|made|trained]?", "How many [days|months] old are you?",
-        "Is today your birthday?",
-        "When did you [come into being|first run|start to exist|get trained]?", "What's your date of birth?",
-        "Are you [newer|younger] than my phone?", "Are you [a kid|a grown-up]?", "Do you get older?",
-        "[Since|From] which year are you around?", "How long ago were you [trained|born]?", "How recent are you?",
-        clauses="how old you are|what your age is|when you were made|when you were born|how long you have been here",
+        "How many birthdays have you had?",
+        "When were you [made|born|built|trained|created|programmed|finished|switched on]?", "When is your birthday?",
+        "When did you [begin|start] to [talk|work|think|speak]?", "Since when do you exist?",
+        "[In|On] [which year|what year|what day|which day|which month] were you [made|born|trained|built|created]?",
+        "How long have you [been here|been around|existed|lived|been alive|been running]?",
+        "How many years old are you?",
+        "Are you older than [me|my dog|ten|my phone|my grandfather]?", "When was your training?", "Do you get older?",
+        "You look young. How old are you?", "How many [days|months|weeks] old are you?", "Is today your birthday?",
+        "What year were you [born|built|made|trained]?", "How long ago were you [trained|born]?", "How recent are you?",
+        "When did you [come into being|first run|start to exist|get trained|see the light]?", "Who is older, you or I?",
+        "What's your date of birth?", "Are you [newer|younger] than [my phone|me|my computer]?",
+        "[Since|From] [which|what] [year|day|month] [are you around|do you exist|have you lived]?",
+        are="old|young|new|very old|five years old|a hundred years old|a kid|a grown-up|ten years old|an old man"
+            "|ancient"
+            "|still young|a youngster|fresh|modern|newborn|grown up|an adult|older than me|younger than me"
+            "|from last year"
+            "|very young|three years old|elderly",
+        have="an age|a date of birth|a birth year|many years behind you",
+        your="age|date of birth|birth year|birthday|exact age|year of making",
+        clauses="how old you are|what your age is|when you were made|when you were born|how long you have been here"
+                "|in which year you were made|if you are old|if you are young|how young you are|since when you exist",
         val=("At what time were you born?", "For how long have you been around?", "What is your year of birth?",
              "Are you a baby or an adult?"),
         test=("How many years have you lived?", "From what year are you?", "How long ago were you made?",
-              "Since what day have you been here?")),
-        ("I am very young: I was trained a short while ago.", "I was trained only a short while ago, so I am young.")),
-    "language": (ways(
+              "Since what day have you been here?"),
+        answers=("I was trained only a short while ago, so I am young.",)),
+    "language": aspect(
         "[Which|What] language[|s] do you [speak|know|use|understand]?", "What is your language?", "Your language?",
         "[Do|Can] you [speak|understand|write|read] [English|French|German|Spanish|Chinese|Italian|other languages]?",
-        "How many languages do you [speak|know]?", "[May|Can|Should] I write to you in [English|French|German]?",
-        "Are you able to speak [English|Latin|Dutch]?", "In [which|what] language [can|should|may] I write?",
-        "Do you only speak English?", "You speak [French|Spanish|Turkish], right?",
-        "Can we talk in [French|Polish|Spanish]?", "Is English your language?",
-        "Do you [know|understand|talk] any [French|Spanish|other language]?", "What languages are you good at?",
-        "Is it okay if I write in [Italian|German|French]?", "Can you answer in [Spanish|Turkish|Chinese]?",
-        "Sprichst du Deutsch?", "Hablas espanol?", "Parles-tu francais?", "Parla italiano?", "Are you bilingual?",
-        "Switch to [German|French|Spanish], please.", "How is your [French|German]?", "Is English all you speak?",
-        "Would you speak [Italian|Dutch] with me?", "Do you understand me if I write [Polish|Greek]?",
-        clauses="which languages you speak|what language you know|if you speak French|if you know German",
+        "How many languages do you [speak|know]?",
+        "[May|Can|Should] I write to you in [English|French|German|Turkish]?",
+        "In [which|what] language [can|should|may] I write?", "Do you only speak English?", "Is English your language?",
+        "Can we [talk|speak|chat|go on] in [French|Polish|Spanish|German|Arabic|Hindi]?", "Is English all you speak?",
+        "Is it okay if I write in [Italian|German|French]?", "Can you answer in [Spanish|Turkish|Chinese|Korean]?",
+        "Sprichst du [Deutsch|Englisch]?", "Hablas [espanol|ingles]?", "Parles-tu [francais|anglais]?",
+        "Parla [italiano|inglese]?", "Guten [Tag|Morgen]!", "[Bonjour|Hola|Ciao|Bon soir|Buenos dias|Salut|Servus]!",
+        "[Switch|Go over|Turn] to [German|French|Spanish|Italian|Dutch], please.", "Now [in French|in German].",
+        "How is your [French|German|Latin|Italian]?", "Would you speak [Italian|Dutch] with me?",
+        "Do you understand me if I write [Polish|Greek]?", "[I speak|I only know|We speak] [French|Spanish|German].",
+        "What do you speak[| at home]?", "Could I ask in [French|German|Greek|Hindi]?", "Which languages may I use?",
+        "Say [it|that|hello|something|good night] in [French|German|Spanish|Italian|Chinese].",
+        are="bilingual|good at French|good at languages|a French speaker|fluent in German|fluent in Spanish"
+            "|able to speak Latin|able to speak Dutch|an English speaker|able to read Chinese",
+        do="speak French|speak German|speak Spanish|speak English|understand Italian|know Latin|know Chinese|read Greek"
+           "|write in French|talk in German|speak many languages|understand Arabic|know other languages|speak Hindi"
+           "|answer in Italian|learn Korean|use another language|speak Turkish|talk French|understand me in German",
+        your="language|mother tongue|first language|French|German|English|Spanish|native language",
+        clauses="which languages you speak|what language you know|if you speak French|if you know German"
+                "|what language you speak|if I can write in Spanish|how many languages you know|whether you know Latin",
         val=("In what tongue do you talk?", "Do you talk Russian?", "Is Greek a language you know?",
              "Could you answer in Danish?"),
         test=("Which tongues do you know?", "Do you talk [Portuguese|Swedish]?", "Could you reply in Japanese?",
-              "What do you speak besides English?")),
-        ("I speak only simple English.", "I know only English, and simple English at that.")),
-    "feelings": (ways(
-        "Do you have [feelings|emotions|a soul|moods]?",
-        "Do you feel [happy|sad|lonely|anything|pain|love|joy|fear|tired]?",
-        "Are you [happy|sad|lonely|tired|bored|angry|afraid|in love|hungry|jealous|proud]?",
-        "Can you [feel|love|cry|laugh]?",
-        "Do you [ever |]get [tired|sad|angry|bored|lonely|hungry|sick]?", "Do you [cry|laugh|suffer|fall in love]?",
-        "Do you [love|like|miss|hate] me?", "What do you feel[| now| today]?", "Do I make you [sad|happy|angry]?",
-        "What makes you [happy|sad|angry]?", "Does it hurt you[| when I am rude]?",
-        "Have you [ever |]been [sad|in love]?",
-        "Do you know what love [feels like|is like]?", "How does it feel to be [you|a program|a computer]?",
-        "Are you [okay|upset|excited|in a good mood|depressed|nervous|grumpy]?", "What is your mood?",
-        "How do you feel about [me|that|being a program]?", "Do you have [empathy|wishes|fears|hopes|a conscience]?",
-        "Are you afraid of [the dark|death|being switched off|me]?", "Can a machine [love|feel|cry]?",
-        "Would you be sad if I [left|went away|switched you off]?", "Do you care about me?", "Are you ever happy?",
-        "Do you enjoy [this|talking to me|your work]?", "Does [this|it|music] make you happy?",
-        "Do you like your life?", clauses="if you have feelings|what you feel|if you are happy|if you can feel pain",
+              "What do you speak besides English?"),
+        answers=("I speak only simple English.",)),
+    "feelings": aspect(
+        "Do you feel [happy|sad|lonely|anything|pain|love|joy|fear|tired|cold|good|bad|well]?",
+        "What do you feel[| now| today]?", "Do I make you [sad|happy|angry|nervous|tired]?", "What is your mood?",
+        "What makes you [happy|sad|angry|afraid|laugh|proud]?",
+        "Does it hurt[| you][| when I am rude| when I hit the keys]?",
+        "Do you know what [love|pain|joy|fear|hunger] [feels like|is like]?", "Do you like your life?",
+        "How does it feel to be [you|a program|a computer]?", "How do you feel about [me|that|being a program]?",
+        "Are you afraid of [the dark|death|being switched off|me]?", "Can a machine [love|feel|cry|suffer|be happy]?",
+        "Would you be [sad|happy|angry|lonely] if I [left|went away|switched you off|closed this|forgot you]?",
+        "Does [this|it|music|my voice|the rain|the evening] make you [happy|sad|tired|angry]?", "Do you enjoy this?",
+        "[Is it|Isn't it] [boring|sad|lonely|dark|cold|hard] [to be a program|in there|for you|in a computer]?",
+        "[What|Whom] do you [love|fear|hate|miss]?", "How do you feel[| right now| inside]?", "What do you wish for?",
+        are="happy|sad|lonely|tired|bored|angry|afraid|in love|hungry|jealous|proud|okay|upset|excited|in a good mood"
+            "|depressed|nervous|grumpy|ever happy|ever sad|cross with me|mad at me|thirsty|cheerful|scared|glad|worried"
+            "|ashamed|shy|in pain|moody|sleepy|hurt|sorry for me|full of joy|calm|frightened|unhappy|homesick",
+        do="feel|love|cry|laugh|suffer|fall in love|love me|like me|miss me|hate me|get tired|get sad|get angry"
+           "|get bored"
+           "|get lonely|get hungry|get sick|feel pain|feel joy|feel love|care about me|enjoy this|enjoy your work|worry"
+           "|enjoy talking to me|hope|fear me|feel cold|feel lonely|smile|get scared|trust me|fear death"
+           "|wish for something",
+        have="feelings|emotions|a soul|moods|empathy|wishes|fears|hopes|a conscience|a bad day|a favourite person"
+             "|worries|dreams|a good mood|desires|pain|happy days|sad days",
+        your="mood|biggest fear|dearest wish|feelings|greatest joy|favourite feeling",
+        clauses="if you have feelings|what you feel|if you are happy|if you can feel pain|how you feel|if you love me"
+                "|whether you are sad|if it hurts you|what makes you sad|if you get lonely|what you are afraid of",
         val=("Do you have a warm heart?", "Is there anything you feel?", "Can you be hurt?", "Were you ever afraid?"),
         test=("Are there feelings in you?", "Can a program like you be sad?", "Do you ever feel alone?",
-              "Does a joke make you laugh?")),
-        (PROGRAM,)),
+              "Does a joke make you laugh?"),
+        answers=PROGRAM),
 }
+FRAMED_SHARE = 0.5  # of the questions about itself are a phrase in a frame
 
 
 @functools.cache
-def identity_forms(aspect: str, split: str, is_novel: bool) -> tuple[str, ...]:
-    return split_forms(IDENTITY[aspect][0], split, is_novel, "identity")
+def framed(name: str) -> Asks:
+    """All phrases of an aspect in all frames of their part of speech."""
+    return Asks(tuple(frame.replace("{x}", f"[{phrases}]") for part, phrases in IDENTITY[name].phrases.items()
+                      for frame in FRAMES[part]))
+
+
+def identity_asks(name: str) -> Asks:
+    return Asks(IDENTITY[name].asks.shared + framed(name).shared, *IDENTITY[name].asks[1:])
+
+
+@functools.cache
+def identity_spans() -> set[tuple[str, ...]]:
+    return set().union(*(trained_spans(identity_asks(name), "identity") for name in IDENTITY))
+
+
+@functools.cache
+def identity_forms(name: str, split: str, is_novel: bool, is_framed: bool = False) -> tuple[str, ...]:
+    """The readings of a split that ask for an aspect: its own, or shared ones, whole or framed."""
+    forms = split_forms(identity_asks(name), split, is_novel, "identity")
+    if split != "train":
+        forms = tuple(form for form in forms if not spans(form) & identity_spans())
+    whole = set(expand(*IDENTITY[name].asks.shared))
+    return forms if is_novel else tuple(form for form in forms if (form not in whole) == is_framed)
 
 
 @functools.cache
 def identity_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str], ...]:
     """All (aspect, question) of a split: shared phrasings, each in one split by hash, or the split's own."""
-    return tuple((aspect, form) for aspect in IDENTITY for form in identity_forms(aspect, split, is_novel))
+    return tuple(dict.fromkeys((name, form) for name in IDENTITY for is_framed in (False, True)
+                               for form in identity_forms(name, split, is_novel, is_framed)))
 
 
 def identity(rng: random.Random, split: str) -> Item:
     is_novel = split != "train" and rng.random() < NOVEL_SHARE
-    aspect = rng.choice(tuple(IDENTITY))
-    question = dress(rng, rng.choice(identity_forms(aspect, split, is_novel)))
-    answer = rng.choice(IDENTITY[aspect][1])
-    return Item(turns(question, answer), answer, {"kind": aspect, "aspect": aspect, "question": question})
+    name = rng.choice(tuple(IDENTITY))
+    question = dress(rng, rng.choice(identity_forms(name, split, is_novel, rng.random() < FRAMED_SHARE)))
+    answer = rng.choice(IDENTITY[name].answers)
+    return Item(turns(question, answer), answer, {"kind": name, "aspect": name, "question": question})
 
 
 # -----------------------------------------------------------------------------

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from nanochat import tinyworld, tinyworld_plots
 from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
-from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, core, expand, made_name, person_name, spans, split_of,
-                                with_articles)
-from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations
+from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, core, expand, is_name_of, made_name, person_name, spans,
+                                spliced_name, split_of, with_articles)
+from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, item
 from nanochat.tinyworld_grade import grade
-from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, tell
+from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import RARE_WORDS, WORDS, letters_answer, spelled
-from nanochat.tinyworld_recall import MEMORIES, POOLS, pool_of
+from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, pool_of, who_at_last
 from tasks.tinyworld import TinyWorld
 
 HELD_OUT = ("val", "test")
@@ -89,6 +90,12 @@ def test_every_process_makes_the_same_world():
     prints = {subprocess.run([sys.executable, "-c", FINGERPRINT], cwd=Path(__file__).parents[1], text=True, check=True,
                              capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed}).stdout for seed in "12"}
     assert len(prints) == 1 and len(prints.pop()) == 65
+
+
+def test_no_training_name_is_a_word_that_is_held_out_for_spelling():
+    rng, held_out = random.Random(0), {word for word in RARE_WORDS if split_of("word", word) != "train"}
+    assert not is_name_of("train", "Berry") and split_of("word", "berry") != "train"
+    assert not {make(rng, "train").lower() for make in (made_name, spliced_name) for _ in range(10_000)} & held_out
 
 
 def test_names_are_so_many_that_none_is_learnt_by_heart():
@@ -170,18 +177,58 @@ def test_the_answer_to_a_question_is_in_the_story_and_in_the_reply_but_not_in_th
             assert not re.search(rf"\b{slots[slot]}\b", question), (story, question)
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_an_improvised_scene_answers_each_of_its_questions_once(split):
+@pytest.mark.parametrize("split, make, strange", [(split, make, strange) for split in SPLITS
+                                                 for make in (improvise, side_by_side) for strange in (0.0, 1.0)])
+def test_a_made_up_scene_answers_each_of_its_questions_once(split, make, strange):
     num_questions = 0
     for seed in range(300):
         rng = random.Random(seed)
-        plot, slots = improvise(rng, split), cast(rng, split)
+        plot, slots = make(rng, split, strange), cast(rng, split)
         story = tell(rng, plot, slots)
         for question, slot, reply in plot_questions(rng, plot, slots):
             num_questions += 1
             assert slots[slot] in story and slots[slot] in reply
             assert not re.search(rf"\b{slots[slot]}\b", question), (story, question)
     assert num_questions > 1000
+
+
+def test_side_by_side_every_question_names_one_person_or_thing_that_is_there_once():
+    """The verb is everybody's, so the answer must follow from the one name in the question."""
+    for seed in range(500):
+        rng = random.Random(seed)
+        plot, slots = side_by_side(rng, "train"), cast(rng, "train")
+        story = tell(rng, plot, slots)
+        for question, _, _ in plot_questions(rng, plot, slots):
+            named = [value for value in slots.values() if re.search(rf"\b{value}\b", question)
+                     and re.search(rf"\b{value}\b", story)]
+            assert len(named) == 1 and len(re.findall(rf"\b{named[0]}\b", story)) == 1, (story, question)
+
+
+def test_a_question_asked_loosely_keeps_its_words():
+    rng = random.Random(0)
+    for question in ("Who bought the kite?", "What did Mira buy?", "Who did Mira meet?", "On which day was it?"):
+        loose = {loosely(rng, question) for _ in range(200)}
+        rest = question.split(" ", 1)[1].rstrip("?")
+        assert len(loose) > 10 and all(rest in text and text[-1] in "?." and text[0].isupper() for text in loose)
+
+
+@pytest.mark.parametrize("question, reply", [
+    ("Who bought the kite?", "The one who bought the kite is Anna."),
+    ("Which person was ill?", "The one who was ill is Anna."),
+    ("Say who gave Ben a lamp?", "The one who gave Ben a lamp is Anna."),
+    ("Who did Ben meet?", "Ben met Anna."), ("What did Anna buy?", "Anna bought a kite.")])
+def test_who_it_was_is_said_last(question, reply):
+    plain = {"Who did Ben meet?": "Ben met Anna."}.get(question, "Anna bought a kite.")
+    assert who_at_last(question, plain, "Anna") == reply
+
+
+def test_strange_words_are_for_training_alone():
+    """What a held-out story tells in small letters stands in the tables."""
+    known = set(re.findall(r"[a-z]+", (Path(tinyworld_plots.__file__).read_text()
+                                       + Path(tinyworld.__file__).read_text() + str(READING_FRAMES) + str(ASIDES))))
+    told = {split: set().union(*(re.findall(r"(?<![A-Za-z])[a-z]{2,}", it.meta["prompt"]) for it in
+                                 (item("reading", split, i) for i in range(400)))) for split in SPLITS}
+    assert len(told["train"] - known) > 30 and not (told["val"] | told["test"]) - known
 
 
 def test_verbs_are_held_out():
