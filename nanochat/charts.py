@@ -64,7 +64,7 @@ def format_duration(seconds: float) -> str:
         seconds = 60 * round(seconds / 60)
     minutes, seconds = divmod(round(seconds), 60)
     if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
+        return f"{minutes / 60:.{1 if minutes < 6000 else 0}f} h"
     return f"{minutes} min {seconds} s" if 0 < minutes < 20 else f"{minutes} min" if minutes else f"{seconds} s"
 
 

@@ -33,8 +33,8 @@ def test_counts_have_three_figures_and_the_next_unit_in_time(value, text):
 
 
 @pytest.mark.parametrize("seconds, text", [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"),
-                                           (59.6, "1 min 0 s"), (552, "9 min 12 s"), (3183, "53 min"), (3599.7, "1 h 0 min"),
-                                           (5400, "1 h 30 min"), (360_000, "100 h 0 min")])
+                                           (59.6, "1 min 0 s"), (552, "9 min 12 s"), (3183, "53 min"), (3599.7, "1.0 h"),
+                                           (5400, "1.5 h"), (360_000, "100 h")])
 def test_durations_carry_over_into_the_next_unit(seconds, text):
     assert format_duration(seconds) == text
 
