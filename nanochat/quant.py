@@ -40,8 +40,13 @@ def multiply_int8(x, weight: Int8):
     # The kernel takes 25 times as long in fp32 (torch 2.13, dev/LOG.md).
     if x.device.type == "cpu" and x.size(0) <= MAX_ROWS and x.dtype == torch.bfloat16:
         return torch.ops.aten._weight_int8pack_mm(x, *weight)
-    x_padded = F.pad(x, (0, 0, 0, round_up(x.size(0)) - x.size(0)))
-    return F.linear(x_padded, weight.values.to(x.dtype))[:x.size(0)] * weight.scale
+    return F.linear(pad_rows(x), weight.values.to(x.dtype))[:x.size(0)] * weight.scale
+
+
+def pad_rows(x, least: int = 1):
+    """(N, I) with zeros behind it up to one of few sizes, of `least` rows or more; the caller cuts them off the product."""
+    num_more = max(least, round_up(x.size(0))) - x.size(0)
+    return F.pad(x, (0, 0, 0, num_more)) if num_more else x
 
 
 @torch.no_grad()

@@ -17,8 +17,7 @@ from nanochat.engine import Completion, Engine, SamplingParams
 from nanochat.task import Example, Task
 from nanochat.task_eval import choose_items, grade, wilson_interval
 
-ROLLOUT_ROWS = 256  # answers sampled at once; 128 are 5% slower on two cores (dev/LOG.md)
-
+ROLLOUT_ROWS = 256  # answers at once; 128 took 5% longer on two cores (dev/LOG.md)
 GRADERS = 4  # threads
 EVAL_STEP = -1  # for seeds: no training step has it
 

@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 
 from nanochat.attention import attention_cached
-from nanochat.common import activation_dtype, round_up
+from nanochat.common import activation_dtype
 from nanochat.cross_entropy import softcap, softcap_
 from nanochat.gpt import GPT, LOGIT_SOFTCAP, QK_SCALE, norm
 from nanochat.kvcache import PagedCache, StepCache
-from nanochat.quant import Int8, multiply_int8, quantize
+from nanochat.quant import Int8, multiply_int8, pad_rows, quantize
 
 PAD_ROWS = 16  # on a CPU with bf16 dot products but no AMX one row through torch 2.13 takes 10 times as long as 16
 
@@ -142,10 +142,8 @@ def pack(weight):
 
 
 def multiply_packed(x, weight):
-    N = x.size(0)
-    num_rows = round_up(N) if torch.cpu._is_amx_tile_supported() else max(PAD_ROWS, round_up(N))
-    x = x if num_rows == N else F.pad(x, (0, 0, 0, num_rows - N))
-    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")[:N]
+    padded = pad_rows(x, 1 if torch.cpu._is_amx_tile_supported() else PAD_ROWS)
+    return torch.ops.mkldnn._linear_pointwise(padded, weight, None, "none", [], "")[:x.size(0)]
 
 
 # -----------------------------------------------------------------------------
