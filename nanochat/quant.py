@@ -44,7 +44,7 @@ def multiply_int8(x, weight: Int8):
 
 
 def pad_rows(x, least: int = 1):
-    """(N, I) with zeros behind it up to one of few sizes, of `least` rows or more; the caller cuts them off the product."""
+    """(N, I), with zeros behind up to one of few sizes, of `least` or more; the caller cuts them off the product."""
     num_more = max(least, round_up(x.size(0))) - x.size(0)
     return F.pad(x, (0, 0, 0, num_more)) if num_more else x
 
