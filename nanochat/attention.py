@@ -54,25 +54,38 @@ def attention_cached(q, cache, layer: int, *, window: int = -1):
     out = []
     for rows in cache.groups:
         mine = q[rows.start:rows.stop] if rows.index is None else q[rows.index.flatten()]
-        mine, reach = mine.view(*rows.shape, *q.shape[1:]), rows.keys[window]
-        y = [_attend_in_tiles(mine[some], *cache.keys_values(layer, rows, window, some), reach.bias[some], window,
-                              *reach.offsets).flatten(0, 1) for some in _slices(mine, reach.bias.size(-1))]
-        y = y[0] if len(y) == 1 else torch.cat(y)
+        mine, (P, T) = mine.view(*rows.shape, *q.shape[1:]), rows.shape
+        attend = _attend_singly if q.device.type == "cpu" and T == 1 and P > FEW_ROWS else _attend_in_tiles
+        y = [attend(mine[some], cache, layer, rows, window, some) for some in _slices(mine, rows.keys[window])]
+        y = (y[0] if len(y) == 1 else torch.cat(y)).flatten(0, 1)
         out.append(y if rows.inverse is None else y[rows.inverse])
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def _slices(q, num_keys: int) -> list[slice]:
+def _slices(q, reach) -> list[slice]:
     """Of rows (P, T, H, D), few enough on a CPU that keys stay in its cache from their gathering to their use."""
     P, T, H, D = q.shape
-    num_numbers = P * num_keys * H * max(D, min(T, TILE))
+    num_numbers = P * reach.bias.size(-1) * H * max(D, min(T, TILE))
     num_each = P if q.device.type != "cpu" else -(-P // -(-num_numbers // CACHED_NUMBERS))
     return [slice(begin, begin + num_each) for begin in range(0, P, num_each)]
 
 
-def _attend_in_tiles(q, k, v, bias, window: int, least: int, most: int):
+def _attend_singly(q, cache, layer: int, rows, window: int, some: slice):
+    """`_attend_rows` for one query each, q (P, 1, H, D), by attention's definition: on a CPU in bf16 several times as fast
+    as the fused kernel, and not slower in fp32 (dev/LOG.md). Scores are rounded to bf16 as in training there, the
+    softmax is not."""
+    P, _, H, D = q.shape
+    k = cache.keys(layer, rows, window, some)
+    scores = q.view(P, k.size(1), -1, D) @ k.mT  # queries that share a key head are as if they were more positions
+    weights = torch.add(rows.keys[window].bias[some], scores, alpha=D ** -0.5).softmax(-1).to(q.dtype)
+    return cache.sum_values(layer, rows, window, some, weights).view(P, 1, H, D)
+
+
+def _attend_in_tiles(q, cache, layer: int, rows, window: int, some: slice):
     """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees, of the first at index
     least..most and the `window` - 1 before it. The kernel would multiply what the bias hides."""
+    k, v = cache.keys_values(layer, rows, window, some)
+    bias, (least, most) = rows.keys[window].bias[some], rows.keys[window].offsets
     T = q.size(1)
     if q.device.type != "cpu" or T <= TILE:
         return _attend_rows(q, k, v, bias)
@@ -94,7 +107,7 @@ def _attend_rows(q, k, v, bias):
     bias = bias.repeat(1, 1, groups, 1) if groups > 1 else bias
     attend = F.scaled_dot_product_attention
     if q.device.type == "cpu":  # products are compiled for each shape, so prompts of any length are left to the kernel
-        attend = _multiply_rows if T == TILE or T == 1 and P > FEW_ROWS else _fuse_rows
+        attend = _multiply_rows if T == TILE else _fuse_rows
     return attend(q, k, v, bias).view(P, -1, groups, T, D).permute(0, 3, 1, 2, 4).reshape(P, T, H, D)
 
 
@@ -104,8 +117,7 @@ def _fuse_rows(q, k, v, bias):
 
 
 def _multiply_rows(q, k, v, bias):
-    """Attention by its definition. In bf16 twice to eight times as fast on a CPU as the fused kernel, and not slower in
-    fp32 (dev/LOG.md); scores are rounded to bf16 as in training there, the softmax is not."""
+    """As `_attend_singly`; twice to eight times as fast as the fused kernel in bf16."""
     return torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5).softmax(-1).to(v.dtype) @ v
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from nanochat.attention import visible
 from nanochat.common import UserError, round_up
@@ -170,7 +171,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 class Rows(NamedTuple):
     """Requests of one step with about as many new tokens each, padded to P rows of T; where T is 1, to one of few sizes
-    of P and of the number of keys, because attention._multiply_rows is compiled for each."""
+    of P and of the number of keys, because attention's products are compiled for each."""
     start: int                    # their tokens are start..stop of the step's
     stop: int
     index: torch.Tensor | None    # (P, T) into the step's tokens; None when nothing is padded
@@ -180,68 +181,77 @@ class Rows(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What P rows see through one window."""
-    pieces: torch.Tensor          # (2, P, H_kv, num_blocks), which pieces of a layer hold their keys, and their values
+    """What P rows see through one window: S keys each, in pieces of `unit` tokens of a head."""
+    unit: int
+    pieces: torch.Tensor          # (2, P, H_kv, S / unit), which pieces of a layer hold their keys, and their values
     bias: torch.Tensor            # (P, 1, T, S)
     offsets: tuple[int, int]      # least and most of the rows' first queries: at which of their S keys they stand
+    values: torch.Tensor | None   # (P, H_kv, S), which rows of D numbers hold their values; only where T is 1
 
 
 class StepCache:
     """One forward pass over N tokens of several requests, each at its own position.
 
-    parts: (table, start, num_new) per request, in ascending order of num_new. A row reads only the blocks that its
-    window reaches. All that the layers need is made here, once, from one transfer to the device.
+    parts: (table, start, num_new) per request, in ascending order of num_new. A row reads only what its window reaches.
+    All that the layers need is made here, once, in numpy: for hundreds of rows it is far faster than lists.
     """
 
     def __init__(self, cache: PagedCache, parts: list[tuple[list[int], int, int]]):
-        self._kv, self._windows, device = cache.kv, cache.windows, cache.kv.device
-        positions = [p for _, start, num_new in parts for p in range(start, start + num_new)]
-        blocks = [table[p // BLOCK] for table, start, num_new in parts for p in range(start, start + num_new)]
-        self.positions, blocks = _to(device, [positions, blocks])
-        self._slots = (self._pieces(blocks) * BLOCK + self.positions[:, None] % BLOCK).flatten()
-        self.groups, begin = [], 0
-        for _, group in itertools.groupby(parts, key=lambda part: (part[2] - 1).bit_length()):
-            self.groups.append(self._rows(list(group), begin))
-            begin = self.groups[-1].stop
+        self._kv, self._windows = cache.kv, cache.windows
+        tables, starts, counts = zip(*parts)
+        self._tables, self._starts, self._counts = _pad(tables), np.array(starts), np.array(counts)
+        self._firsts = self._counts.cumsum() - self._counts  # of the step's tokens
+        row = np.repeat(np.arange(len(parts)), counts)
+        positions = np.arange(len(row)) + (self._starts - self._firsts)[row]
+        blocks = self._tables[row, positions // BLOCK]
+        self.positions = self._to_device(positions)
+        self._slots = self._to_device(self._pieces(blocks) * BLOCK + positions[:, None] % BLOCK).flatten()
+        ends = np.flatnonzero(np.diff(np.ceil(np.log2(counts)), append=-1)) + 1  # alike: up to 1, 2, 4, 8, ... new tokens
+        self.groups = [self._rows(begin, end) for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist())]
 
-    def _rows(self, parts, begin: int) -> Rows:
-        device, counts = self._kv.device, [num_new for _, _, num_new in parts]
-        P, T = round_up(len(parts)) if counts[-1] == 1 else len(parts), counts[-1]
-        padded = parts + parts[-1:] * (P - len(parts))
+    def _rows(self, begin: int, end: int) -> Rows:
+        counts, T = self._counts[begin:end], int(self._counts[end - 1])
+        P = round_up(end - begin) if T == 1 else end - begin
+        some = np.minimum(np.arange(begin, begin + P), end - 1)
         index = inverse = None
-        if len(parts) != P or counts[0] != T:
-            begins = list(itertools.accumulate(counts[:-1], initial=begin))
-            begins += begins[-1:] * (P - len(parts))
-            index = _to(device, [[first + min(t, num_new - 1) for t in range(T)]
-                                 for first, (_, _, num_new) in zip(begins, padded)])
-            inverse = _to(device, [row * T + t for row, n in enumerate(counts) for t in range(n)])
-        starts = _to(device, [start for _, start, _ in padded])
-        queries = starts[:, None] + torch.arange(T, device=device)  # (P, T)
-        keys = {window: self._reach(padded, queries, window) for window in self._windows}
-        return Rows(begin, begin + sum(counts), index, inverse, (P, T), keys)
+        if P != end - begin or counts[0] != T:
+            times = np.arange(T)
+            index = self._to_device(self._firsts[some, None] + np.minimum(times, self._counts[some, None] - 1))
+            inverse = self._to_device(np.flatnonzero(times < counts[:, None]))
+        queries = self._to_device(self._starts[some, None]) + torch.arange(T, device=self._kv.device)  # (P, T)
+        start = int(self._firsts[begin])
+        keys = {window: self._reach(some, queries, window) for window in self._windows}
+        return Rows(start, start + int(counts.sum()), index, inverse, (P, T), keys)
 
-    def _reach(self, parts, queries, window: int) -> Reach:
-        """The blocks that each row's queries may see, padded with block 0, and who sees what of them."""
-        firsts = [0 if window < 0 else max(0, start - window + 1) // BLOCK for _, start, _ in parts]
-        tables = [table[first:-(-(start + num_new) // BLOCK)] for first, (table, start, num_new) in zip(firsts, parts)]
-        longest = max(len(table) for table in tables)
-        longest = round_up(longest) if queries.size(1) == 1 else longest
-        blocks = _to(queries.device, [table + [0] * (longest - len(table)) for table in tables])
-        places = _to(queries.device, firsts)[:, None] * BLOCK + torch.arange(
-            longest * BLOCK, device=queries.device)   # (P, S), the position of every key
+    def _reach(self, some, queries, window: int) -> Reach:
+        """The pieces that the queries of `some` rows may see, padded with some of block 0, and who sees what of them."""
+        is_single = queries.size(1) == 1
+        unit = piece_size(window) if is_single else BLOCK
+        starts, per_block = self._starts[some], BLOCK // unit
+        firsts = np.maximum(0, starts - window + 1) // unit if window >= 0 else np.zeros_like(starts)
+        longest = int((-(-(starts + self._counts[some]) // unit) - firsts).max())
+        units = firsts[:, None] + np.arange(round_up(longest) if is_single else longest)
+        blocks = self._tables[some[:, None], np.minimum(units // per_block, self._tables.shape[1] - 1)]
+        pieces = self._pieces(blocks) * per_block + units[..., None] % per_block
+        pieces = pieces.reshape(*units.shape, 2, -1).transpose(2, 0, 3, 1)
+        tokens = np.arange(unit)
+        places = self._to_device((units[..., None] * unit + tokens).reshape(len(some), -1))  # (P, S), of every key
+        values = (pieces[1][..., None] * unit + tokens).reshape(len(some), -1, places.size(1)) if is_single else None
         dtype = self._kv.dtype
         if queries.device.type == "cpu":  # what scores become there
             dtype = torch.promote_types(dtype, torch.float32)
         bias = torch.zeros((), device=queries.device, dtype=dtype).expand(*queries.shape, places.size(1))
-        offsets = [start - first * BLOCK for first, (_, start, _) in zip(firsts, parts)]
-        pieces = self._pieces(blocks).view(*blocks.shape, 2, -1).permute(2, 0, 3, 1)
-        return Reach(pieces, bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None],
-                     (min(offsets), max(offsets)))
+        offsets = starts - firsts * unit
+        return Reach(unit, self._to_device(pieces), bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None],
+                     (int(offsets.min()), int(offsets.max())), None if values is None else self._to_device(values))
 
     def _pieces(self, blocks):
         """(..., 2 * H_kv): the pieces of every block, by head, those of keys first."""
         num_pieces = 2 * self._kv.size(3)
-        return blocks[..., None] * num_pieces + torch.arange(num_pieces, device=blocks.device)
+        return blocks[..., None] * num_pieces + np.arange(num_pieces)
+
+    def _to_device(self, numbers):
+        return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._kv.device)
 
     def append(self, layer: int, k, v):
         """k and v (N, H_kv, D) of the new tokens."""
@@ -249,11 +259,33 @@ class StepCache:
 
     def keys_values(self, layer: int, rows: Rows, window: int, some: slice):
         """k and v (P, H_kv, S, D) of some of these rows."""
-        pieces = rows.keys[window].pieces[:, some]
-        kv = self._kv[layer].flatten(0, 2).flatten(1).index_select(0, pieces.flatten())
-        return kv.view(*pieces.shape[:3], -1, self._kv.size(-1)).unbind()
+        return self._gather(layer, rows.keys[window].unit, rows.keys[window].pieces[:, some]).unbind()
+
+    def keys(self, layer: int, rows: Rows, window: int, some: slice):
+        return self._gather(layer, rows.keys[window].unit, rows.keys[window].pieces[0, some])
+
+    def _gather(self, layer: int, unit: int, pieces):
+        """(..., n) pieces -> (..., n * unit, D)."""
+        D = self._kv.size(-1)
+        return self._kv[layer].view(-1, unit * D).index_select(0, pieces.flatten()).view(*pieces.shape[:-1], -1, D)
+
+    def sum_values(self, layer: int, rows: Rows, window: int, some: slice, weights):
+        """weights (P, H_kv, G, S) of some of these rows, of one query each -> (P, H_kv, G, D). An embedding bag reads
+        the values where they lie: half of the time of attention over 256 rows went into copying and multiplying them."""
+        where = rows.keys[window].values[some, :, None].expand_as(weights)
+        values = self._kv[layer].view(-1, self._kv.size(-1))
+        sums = F.embedding_bag(where.flatten(0, 2), values, mode="sum", per_sample_weights=weights.flatten(0, 2))
+        return sums.view(*weights.shape[:3], -1)
 
 
-def _to(device: torch.device, numbers: list):
-    """int64; numpy reads lists four times as fast as torch.tensor."""
-    return torch.from_numpy(np.array(numbers, dtype=np.int64)).to(device)
+def piece_size(window: int) -> int:
+    """Tokens read at once for one query: what that rounds up is an eighth of the window at most, or within a block."""
+    return BLOCK if window < 0 else min(BLOCK, 1 << max(0, (window // 8).bit_length() - 1))
+
+
+def _pad(tables) -> np.ndarray:
+    """(rows, longest), with zeros behind."""
+    lengths = np.array([len(table) for table in tables])
+    padded = np.zeros((len(tables), lengths.max()), dtype=np.int64)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = list(itertools.chain.from_iterable(tables))
+    return padded
