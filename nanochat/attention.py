@@ -82,18 +82,17 @@ def _attend_singly(q, cache, layer: int, rows, window: int, some: slice):
 
 
 def _attend_in_tiles(q, cache, layer: int, rows, window: int, some: slice):
-    """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees, of the first at index
-    least..most and the `window` - 1 before it. The kernel would multiply what the bias hides."""
+    """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees. The kernel would multiply what the bias hides."""
     k, v = cache.keys_values(layer, rows, window, some)
-    bias, (least, most) = rows.keys[window].bias[some], rows.keys[window].offsets
+    bias, offsets = rows.keys[window].bias[some], rows.keys[window].offsets
     T = q.size(1)
     if q.device.type != "cpu" or T <= TILE:
         return _attend_rows(q, k, v, bias)
     tiles = []
     for begin in range(0, T, TILE):
         end = min(begin + TILE, T)
-        first = 0 if window < 0 else max(0, least + begin - window + 1)
-        keys = slice(first // TILE * TILE, -(-(most + end) // TILE) * TILE)  # in steps: see _attend_rows
+        first = 0 if window < 0 else max(0, int(offsets.min()) + begin - window + 1)
+        keys = slice(first // TILE * TILE, -(-(int(offsets.max()) + end) // TILE) * TILE)  # in steps: see _attend_rows
         tiles.append(_attend_rows(q[:, begin:end], k[:, :, keys], v[:, :, keys], bias[:, :, begin:end, keys]))
     return torch.cat(tiles, dim=1)
 

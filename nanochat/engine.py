@@ -130,6 +130,7 @@ class Request:
         self.parked_at = 0.0    # when its tool was called
         self.text = TextStream(tokenizer, params.stop)
         self.on_delta = on_delta
+        self.is_read = bool(on_delta or params.stop)  # as it comes; else its text is made at the end, 3 us an id cheaper
         self.finish_reason = self.error = None
         self.done = threading.Event()
 
@@ -152,6 +153,7 @@ class Request:
         """The last thing that happens to a request. It cannot fail: what its listener raises becomes its error."""
         self.finish_reason, self.error = reason, error
         try:
+            pieces = pieces if self.is_read else self.text.push(*self.ids)
             self.emit([*pieces, *self.text.finish()])
         except Exception as raised:
             self.finish_reason, self.error = "error", error or _describe(raised)
@@ -383,12 +385,14 @@ class Engine:
     def _schedule(self) -> list[tuple[Request, int]]:
         """(request, how many of its ids to compute), in ascending order of the number: answers come before prompts,
         the longest running first, and what is left of the budget admits who waits."""
-        answering = [r for r in self._running if r.num_pending == 1]
+        answering, prompts = [], []
+        for request in self._running:
+            (answering if request.num_pending == 1 else prompts).append(request)
         is_heard = any(r.on_delta for r in answering)
         budget = len(answering) + int(self.live_tokens) if is_heard else max(self.step_tokens, len(answering) + 1)
         chosen = {}
         num_preemptions = self.num_preemptions
-        for request in answering + [r for r in self._running if r.num_pending > 1]:
+        for request in answering + prompts:
             num_new = min(request.num_pending, budget)
             still_runs = num_preemptions == self.num_preemptions or request in self._running
             if num_new and still_runs and self._make_room(request, num_new):
@@ -536,14 +540,16 @@ class Engine:
             request.finish("stop")
 
     def _sampling_tensors(self, requests: list[Request]) -> dict:
-        """Per-row settings; a filter that no row uses is None."""
+        """Per-row settings; a filter that no row uses is None, and what every row has is told once."""
         params = [request.params for request in requests]
+        temperatures = {p.temperature for p in params}
 
         def column(values, dtype, off):
             return None if all(v == off for v in values) else torch.tensor(values, dtype=dtype, device=self.device)
 
         return {"seeds": torch.tensor([request.seed for request in requests], device=self.device),
-                "temperature": column([p.temperature for p in params], torch.float32, 0),
+                "temperature": temperatures.pop() if temperatures in ({0}, {1}) else
+                torch.tensor([p.temperature for p in params], dtype=torch.float32, device=self.device),
                 "top_k": column([min(p.top_k, self.tokenizer.vocab_size) for p in params], torch.int64, 0),
                 "top_p": column([p.top_p for p in params], torch.float32, 1),
                 "min_p": column([p.min_p for p in params], torch.float32, 0),
@@ -557,7 +563,7 @@ class Engine:
         request.forced.append(is_forced)
         request.logprobs.append(taken.logprob)
         request.top_logprobs.append(taken.top)
-        pieces = request.text.push(id)
+        pieces = request.text.push(id) if request.is_read else []
         if request.on_delta and request.params.logprobs and request.text.type == "text" and id not in self._special:
             request.unsent.append((request.text.num_read, taken))
         if (id in self._ends and not is_forced) or request.text.is_stopped:
@@ -567,7 +573,8 @@ class Engine:
         else:
             if not is_forced:
                 self._use_tool(request, id)
-            request.emit(pieces)
+            if pieces:
+                request.emit(pieces)
 
     def _use_tool(self, request: Request, id: int):
         """Note where a call begins; when it ends, hand it to the tool's thread."""

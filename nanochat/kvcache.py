@@ -10,9 +10,12 @@ Source: the paging and hash chain of vLLM (arXiv:2309.06180). A chain's key here
 compared whole, so nothing can collide.
 """
 
+import bisect
 import itertools
 import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,6 +140,9 @@ class PagedCache:
         self.kv = torch.zeros((config.n_layer, num_blocks, 2, config.n_kv_head, BLOCK, config.head_dim),
                               device=device, dtype=dtype)
         self.windows = sorted({config.layer_window(layer) for layer in range(config.n_layer)})
+        # what is added to the scores of keys that are seen and of those that are not; a CPU's scores become fp32 then
+        scores = torch.promote_types(dtype, torch.float32) if self.kv.device.type == "cpu" else dtype
+        self.biases = torch.tensor([0, -torch.inf], device=device, dtype=scores).unbind()
 
     def copy_block(self, source: int, target: int):
         self.kv[:, target] = self.kv[:, source]
@@ -180,13 +186,19 @@ class Rows(NamedTuple):
     keys: dict                    # window -> Reach
 
 
-class Reach(NamedTuple):
+@dataclass(frozen=True)
+class Reach:
     """What P rows see through one window: S keys each, in pieces of `unit` tokens of a head."""
     unit: int
     pieces: torch.Tensor          # (2, P, H_kv, S / unit), which pieces of a layer hold their keys, and their values
     bias: torch.Tensor            # (P, 1, T, S)
-    offsets: tuple[int, int]      # least and most of the rows' first queries: at which of their S keys they stand
-    values: torch.Tensor | None   # (P, H_kv, S), which rows of D numbers hold their values; only where T is 1
+    offsets: np.ndarray           # (P,) of the rows' first queries, at which of their S keys they stand
+
+    @cached_property
+    def values(self):
+        """(P, H_kv, S), which rows of D numbers hold their values."""
+        tokens = self.pieces[1, ..., None] * self.unit + torch.arange(self.unit, device=self.pieces.device)
+        return tokens.flatten(2)
 
 
 class StepCache:
@@ -197,58 +209,55 @@ class StepCache:
     """
 
     def __init__(self, cache: PagedCache, parts: list[tuple[list[int], int, int]]):
-        self._kv, self._windows = cache.kv, cache.windows
+        self._kv, self._windows, self._biases = cache.kv, cache.windows, cache.biases
+        self._heads = np.arange(2 * cache.kv.size(3))
         tables, starts, counts = zip(*parts)
-        self._tables, self._starts, self._counts = _pad(tables), np.array(starts), np.array(counts)
+        self._tables = np.array(list(itertools.zip_longest(*tables, fillvalue=0))).T  # (requests, longest)
+        self._starts, self._counts = np.array(starts), np.array(counts)
         self._firsts = self._counts.cumsum() - self._counts  # of the step's tokens
-        row = np.repeat(np.arange(len(parts)), counts)
-        positions = np.arange(len(row)) + (self._starts - self._firsts)[row]
-        blocks = self._tables[row, positions // BLOCK]
-        self.positions = self._to_device(positions)
-        self._slots = self._to_device(self._pieces(blocks) * BLOCK + positions[:, None] % BLOCK).flatten()
-        ends = np.flatnonzero(np.diff(np.ceil(np.log2(counts)), append=-1)) + 1  # alike: up to 1, 2, 4, 8, ... new tokens
-        self.groups = [self._rows(begin, end) for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist())]
+        request = np.arange(len(parts)).repeat(self._counts)
+        positions = np.arange(len(request)) + (self._starts - self._firsts)[request]
+        slots = self._pieces(self._tables[request, positions // BLOCK]) * BLOCK + positions[:, None] % BLOCK
+        self.positions, self._slots = self._to_device(positions), self._to_device(slots.ravel())
+        self.groups, begin = [], 0
+        while begin < len(parts):
+            end = bisect.bisect_right(counts, 1 << (counts[begin] - 1).bit_length(), begin)  # up to 1, 2, 4, 8, ... tokens
+            self.groups.append(self._rows(begin, end))
+            begin = end
 
     def _rows(self, begin: int, end: int) -> Rows:
-        counts, T = self._counts[begin:end], int(self._counts[end - 1])
+        least, T = int(self._counts[begin]), int(self._counts[end - 1])
         P = round_up(end - begin) if T == 1 else end - begin
-        some = np.minimum(np.arange(begin, begin + P), end - 1)
+        some = np.arange(begin, begin + P)
         index = inverse = None
-        if P != end - begin or counts[0] != T:
-            times = np.arange(T)
-            index = self._to_device(self._firsts[some, None] + np.minimum(times, self._counts[some, None] - 1))
-            inverse = self._to_device(np.flatnonzero(times < counts[:, None]))
-        queries = self._to_device(self._starts[some, None]) + torch.arange(T, device=self._kv.device)  # (P, T)
-        start = int(self._firsts[begin])
-        keys = {window: self._reach(some, queries, window) for window in self._windows}
-        return Rows(start, start + int(counts.sum()), index, inverse, (P, T), keys)
+        if P != end - begin or least != T:
+            some = np.minimum(some, end - 1)
+            index = self._to_device(self._firsts[some, None] + np.minimum(np.arange(T), self._counts[some, None] - 1))
+            inverse = self._to_device(np.flatnonzero(np.arange(T) < self._counts[begin:end, None]))
+        starts, lasts = self._starts[some], self._starts[some] + self._counts[some] - 1
+        queries = self._to_device(starts[:, None] + np.arange(T))  # (P, T)
+        keys = {window: self._reach(some, starts, lasts, queries, window) for window in self._windows}
+        start, stop = int(self._firsts[begin]), int(self._firsts[end - 1]) + T
+        return Rows(start, stop, index, inverse, (P, T), keys)
 
-    def _reach(self, some, queries, window: int) -> Reach:
-        """The pieces that the queries of `some` rows may see, padded with some of block 0, and who sees what of them."""
+    def _reach(self, some, starts, lasts, queries, window: int) -> Reach:
+        """The pieces that the queries of `some` rows may see, padded with any block's, and who sees what of them."""
         is_single = queries.size(1) == 1
         unit = piece_size(window) if is_single else BLOCK
-        starts, per_block = self._starts[some], BLOCK // unit
-        firsts = np.maximum(0, starts - window + 1) // unit if window >= 0 else np.zeros_like(starts)
-        longest = int((-(-(starts + self._counts[some]) // unit) - firsts).max())
+        per_block = BLOCK // unit
+        firsts = np.maximum(starts - (window - 1), 0) // unit if window >= 0 else 0 * starts
+        longest = int((lasts // unit - firsts).max()) + 1
         units = firsts[:, None] + np.arange(round_up(longest) if is_single else longest)
         blocks = self._tables[some[:, None], np.minimum(units // per_block, self._tables.shape[1] - 1)]
-        pieces = self._pieces(blocks) * per_block + units[..., None] % per_block
-        pieces = pieces.reshape(*units.shape, 2, -1).transpose(2, 0, 3, 1)
-        tokens = np.arange(unit)
-        places = self._to_device((units[..., None] * unit + tokens).reshape(len(some), -1))  # (P, S), of every key
-        values = (pieces[1][..., None] * unit + tokens).reshape(len(some), -1, places.size(1)) if is_single else None
-        dtype = self._kv.dtype
-        if queries.device.type == "cpu":  # what scores become there
-            dtype = torch.promote_types(dtype, torch.float32)
-        bias = torch.zeros((), device=queries.device, dtype=dtype).expand(*queries.shape, places.size(1))
-        offsets = starts - firsts * unit
-        return Reach(unit, self._to_device(pieces), bias.masked_fill(~visible(queries, places, window), -torch.inf)[:, None],
-                     (int(offsets.min()), int(offsets.max())), None if values is None else self._to_device(values))
+        pieces = self._pieces(blocks) * per_block + (units % per_block)[..., None]
+        pieces = self._to_device(pieces.reshape(*units.shape, 2, -1).transpose(2, 0, 3, 1))
+        places = self._to_device((units[..., None] * unit + np.arange(unit)).reshape(len(some), -1))  # (P, S), of keys
+        bias = torch.where(visible(queries, places, window), *self._biases)[:, None]
+        return Reach(unit, pieces, bias, starts - firsts * unit)
 
     def _pieces(self, blocks):
         """(..., 2 * H_kv): the pieces of every block, by head, those of keys first."""
-        num_pieces = 2 * self._kv.size(3)
-        return blocks[..., None] * num_pieces + np.arange(num_pieces)
+        return blocks[..., None] * len(self._heads) + self._heads
 
     def _to_device(self, numbers):
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._kv.device)
@@ -281,11 +290,3 @@ class StepCache:
 def piece_size(window: int) -> int:
     """Tokens read at once for one query: what that rounds up is an eighth of the window at most, or within a block."""
     return BLOCK if window < 0 else min(BLOCK, 1 << max(0, (window // 8).bit_length() - 1))
-
-
-def _pad(tables) -> np.ndarray:
-    """(rows, longest), with zeros behind."""
-    lengths = np.array([len(table) for table in tables])
-    padded = np.zeros((len(tables), lengths.max()), dtype=np.int64)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = list(itertools.chain.from_iterable(tables))
-    return padded

@@ -35,47 +35,56 @@ class Sampled(NamedTuple):
     top_logprobs: torch.Tensor | None = None  # (B, k)
 
     def to_host(self, num_tops: list[int]) -> list[TokenLogprobs]:
-        """In one transfer; of every row the first num_tops of the likeliest, 0.0 and [] for what is not known."""
+        """Of every row the first num_tops of the likeliest, 0.0 and [] for what is not known."""
         if self.logprobs is None:
             return [TokenLogprobs(id, 0.0, []) for id in self.ids.tolist()]
-        # one tensor in the dtype of the logprobs: an id below 2^24 is exact in fp32
-        columns = torch.cat((self.ids[:, None], self.logprobs[:, None], self.top_ids, self.top_logprobs), dim=1)
-        k = self.top_ids.size(1)
-        return [TokenLogprobs(int(row[0]), row[1], [(int(row[2 + i]), row[2 + k + i]) for i in range(n)])
-                for row, n in zip(columns.tolist(), num_tops)]
+        ids, logprobs, *tops = (x.tolist() for x in self)
+        tops = [list(zip(top_ids, top_logprobs))[:n] for top_ids, top_logprobs, n in zip(*tops, num_tops)]
+        return list(map(TokenLogprobs, ids, logprobs, tops))
 
 
-def sample(logits, *, seeds, positions, temperature=None, top_k=None, top_p=None, min_p=None,
+def sample(logits, *, seeds, positions, temperature: torch.Tensor | int = 0, top_k=None, top_p=None, min_p=None,
            num_logprobs: int = 0) -> Sampled:
     """Draw from logits (B, V). All settings are (B,) tensors; seeds and positions int64.
 
-    temperature None: every row is greedy; a row at 0 is. top_k None or 0: no limit, else exactly the k largest, lower
-    ids first among equals. top_p None or 1: no limit, else the fewest largest ones that hold at least top_p of
+    temperature 0 is greedy; a plain 0 or 1 is that of every row. top_k None or 0: no limit, else exactly the k largest,
+    lower ids first among equals. top_p None or 1: no limit, else the fewest largest ones that hold at least top_p of
     what top-k left. min_p None or 0: no limit, else those at least min_p times as likely as the likeliest.
     The caller knows on the host which filters are in use, and None saves the sort. num_logprobs: how many of the
     likeliest to tell beside the chosen one; 0 tells neither.
     """
-    ids = greedy = logits.argmax(dim=-1)
-    if temperature is not None:
+    is_mixed = torch.is_tensor(temperature)
+    probs = logits.softmax(dim=-1) if num_logprobs or not is_mixed and temperature else None
+    filters = top_k, top_p, min_p
+    if is_mixed:
         is_greedy = temperature < MIN_TEMPERATURE
         scaled = logits / temperature.masked_fill(is_greedy, 1.0)[:, None]
-        drawn = _draw(scaled, uniform(seeds, positions).to(logits.dtype), top_k, top_p, min_p)
-        ids = torch.where(is_greedy, greedy, drawn)
+        drawn = _draw(scaled, scaled.softmax(dim=-1), uniform(seeds, positions), *filters)
+        ids = torch.where(is_greedy, _argmax(logits), drawn)
+    else:
+        ids = _draw(logits, probs, uniform(seeds, positions), *filters) if temperature else _argmax(logits)
     if not num_logprobs:
         return Sampled(ids)
-    logprobs = logits.log_softmax(dim=-1)
-    top_ids = greedy[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
-    return Sampled(ids, logprobs.gather(1, ids[:, None]).squeeze(1), top_ids, logprobs.gather(1, top_ids))
+    top_ids = _argmax(logits)[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
+    likeliest = top_ids[:, :1]
+    log_sum = logits.gather(1, likeliest) - probs.gather(1, likeliest).log()
+    return Sampled(ids, (logits.gather(1, ids[:, None]) - log_sum).squeeze(1), top_ids, logits.gather(1, top_ids) - log_sum)
 
 
-def _draw(logits, noise, top_k, top_p, min_p):
+def _argmax(logits):
+    """(B,) the first of the largest. Of groups first: torch's own takes a CPU twice as long over many rows."""
+    groups = _in_groups(logits, fill=-torch.inf)
+    group = groups.amax(dim=-1).argmax(dim=-1, keepdim=True)
+    return (group * GROUP + _one_group(groups, group).argmax(dim=-1, keepdim=True)).squeeze(1)
+
+
+def _draw(logits, probs, noise, top_k, top_p, min_p):
     """The id at which the cumulative distribution, in the order of ids, passes `noise`, per row."""
-    probs = logits.softmax(dim=-1)
     if top_k is not None or top_p is not None:
         probs = probs.masked_fill(_cut(logits, probs, top_k, top_p), 0.0)
     if min_p is not None:
         probs = probs.masked_fill(probs < min_p[:, None] * probs.amax(-1, keepdim=True), 0.0)
-    return _inverse_cdf(probs, noise)
+    return _inverse_cdf(probs, noise.to(probs.dtype))
 
 
 def _cut(logits, probs, top_k, top_p):
@@ -100,14 +109,25 @@ def _inverse_cdf(weights, noise):
     First the group of ids, then the id in it: a third of the time of one long sum (dev/LOG.md). Rounding may carry a target
     past the end of its group, which then means the last id there that has a weight.
     """
-    groups = F.pad(weights, (0, -weights.size(1) % GROUP)).unflatten(1, (-1, GROUP))
+    groups = _in_groups(weights, fill=0.0)
     ends = groups.sum(dim=-1).cumsum(dim=-1)
     target = noise[:, None] * ends[:, -1:]
     group = torch.searchsorted(ends, target, right=True)
-    inside = groups.gather(1, group[..., None].expand(-1, -1, GROUP)).squeeze(1).cumsum(dim=-1)
+    inside = _one_group(groups, group).cumsum(dim=-1)
     found = torch.searchsorted(inside, target - F.pad(ends, (1, 0)).gather(1, group), right=True)
     last = torch.searchsorted(inside, inside[:, -1:].contiguous())
     return (group * GROUP + torch.minimum(found, last)).squeeze(1)
+
+
+def _in_groups(x, fill: float):
+    """(B, V) -> (B, groups, GROUP), filled up behind."""
+    num_more = -x.size(1) % GROUP
+    return (F.pad(x, (0, num_more), value=fill) if num_more else x).unflatten(1, (-1, GROUP))
+
+
+def _one_group(groups, index):
+    """(B, groups, GROUP) and (B, 1) -> (B, GROUP)."""
+    return groups.gather(1, index[..., None].expand(-1, -1, GROUP)).squeeze(1)
 
 
 # -----------------------------------------------------------------------------

@@ -7,13 +7,14 @@ never text. Pieces are conversation parts, {"type": "text"|"python"|"python_outp
 """
 
 import codecs
+import itertools
 
 SWITCHES = {"<|python_start|>": "python", "<|python_end|>": "text",
             "<|output_start|>": "python_output", "<|output_end|>": "text"}
 
 
 class TextStream:
-    """`push` ids, then `finish` once. Stop strings count in text parts, inside one part."""
+    """`push` ids, by any number at a time, then `finish` once. Stop strings count in text parts, inside one part."""
 
     def __init__(self, tokenizer, stop: tuple[str, ...] = ()):
         self.is_stopped = False  # set by the id that completes a stop string; nothing is emitted after it
@@ -25,12 +26,16 @@ class TextStream:
         self._held = ""  # may be the beginning of a stop string
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def push(self, id: int) -> list[dict]:
-        """The pieces that became certain with this id: mostly one, none while something waits."""
-        if id not in self._special:
-            return self._emit(self._utf8.decode(self._bytes_of(id)))
-        pieces = self.finish()
-        self.type = self._special[id] or self.type
+    def push(self, *ids: int) -> list[dict]:
+        """The pieces that became certain with these ids: of one mostly one, none while something waits."""
+        pieces = []
+        for is_special, run in itertools.groupby(ids, self._special.__contains__):
+            if not is_special:
+                pieces += self._emit(self._utf8.decode(b"".join(map(self._bytes_of, run))))
+                continue
+            for id in run:
+                pieces += self.finish()
+                self.type = self._special[id] or self.type
         return pieces
 
     def finish(self) -> list[dict]:

@@ -14,6 +14,7 @@ from nanochat.engine import Delta, Engine, SamplingParams
 from nanochat.gpt import GPT, GPTConfig
 from nanochat.kvcache import BLOCK, PagedCache, StepCache
 from nanochat.served import ServedGPT
+from nanochat.text_stream import merge_parts
 from nanochat.tokenizer import Tokenizer
 
 CONTEXT = 48
@@ -455,6 +456,22 @@ def test_random_unicode_streams_to_the_text_that_decoding_at_once_gives(tok):
         assert scripted_engine(tok, ids).generate([[tok.bos_id]], SamplingParams(temperature=0))[0][0].text == text
 
 
+def test_text_made_at_the_end_is_that_of_the_stream(tok):
+    """Of ids as they come from nowhere: broken characters, tool calls cut short, and every way to end."""
+    rng = random.Random(0)
+    tools = [tok.special[f"<|{name}|>"] for name in ("python_start", "python_end")]
+    for _ in range(30):
+        ids = [rng.choice([*"€😀".encode(), 0xFF, *b"1+2 ", *tools]) for _ in range(40)] + [tok.special["<|assistant_end|>"]]
+        params = SamplingParams(temperature=0, max_tokens=rng.choice([10, 30, 100]))
+        answer = scripted_engine(tok, ids).generate([[tok.bos_id]], params)[0][0]
+        deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], params))
+        parts = []
+        for delta in deltas:
+            merge_parts(parts, delta.parts)
+        assert (answer.parts, len(answer.ids)) == (parts, deltas[-1].num_tokens)
+        assert (answer.finish_reason, answer.error) == (deltas[-1].finish_reason, deltas[-1].error)
+
+
 def test_a_stop_string_over_token_boundaries_ends_the_answer_unseen(tok):
     ids = list(b"one two three")
     params = SamplingParams(temperature=0, stop=("wo t", "never"))
@@ -518,8 +535,10 @@ def test_an_id_the_tokenizer_cannot_take_fails_alone(tok):
 
     engine = scripted_engine(Trouble(), list(b"xyzAbc"))
     long, short = engine.generate([[tok.bos_id]] * 2, [GREEDY, SamplingParams(max_tokens=3, temperature=0)])
-    assert (long[0].finish_reason, long[0].text) == ("error", "xyz") and "no bytes for 65" in long[0].error
+    assert long[0].finish_reason == "error" and "no bytes for 65" in long[0].error
     assert (short[0].finish_reason, short[0].text) == ("length", "xyz")
+    deltas = list(engine.stream([tok.bos_id], GREEDY))  # read as it comes, it fails where the trouble is
+    assert (deltas[-1].finish_reason, deltas[-1].num_tokens, said(deltas)) == ("error", 4, "xyz")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt()])

@@ -95,12 +95,39 @@ def test_noise_is_uniform_and_positions_and_seeds_are_unrelated():
 def test_temperature_zero_is_the_argmax_also_beside_sampled_rows():
     logits = torch.tensor([PROBS, PROBS[::-1], PROBS]).log()
     def run(temperature):
-        temperature = None if temperature is None else torch.tensor(temperature)
+        temperature = torch.tensor(temperature) if isinstance(temperature, list) else temperature
         return sample(logits, seeds=torch.zeros(3, dtype=torch.int64), positions=torch.arange(3),
                       temperature=temperature).ids.tolist()
-    assert run(None) == run([0.0, 0.0, 0.0]) == [0, 3, 0]
+    assert run(0) == run([0.0, 0.0, 0.0]) == [0, 3, 0]
     assert run([1.0, 0.0, 1.0])[1] == 3
     assert run([1e-30, 1e-30, 1e-30]) == [0, 3, 0]  # no overflow into NaN
+
+
+def test_the_first_of_equals_is_the_greedy_one_wherever_it_stands():
+    generator = torch.Generator().manual_seed(0)
+    for size in (1, 63, 64, 65, 1000):
+        logits = torch.randint(0, 3, (50, size), generator=generator).float()  # many are the largest
+        logits[0] = -torch.inf
+        expected = [row.index(max(row)) for row in logits.tolist()]
+        assert sample(logits, seeds=None, positions=None).ids.tolist() == expected
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_one_temperature_for_all_is_that_of_every_row(temperature):
+    logits = torch.randn(40, 100, generator=torch.Generator().manual_seed(0)) * 3
+    rows = {"seeds": torch.arange(40), "positions": torch.arange(40) % 7, "num_logprobs": 3}
+    once = sample(logits, temperature=temperature, **rows)
+    for found, expected in zip(once, sample(logits, temperature=torch.full((40,), float(temperature)), **rows)):
+        assert torch.equal(found, expected)
+    exact = logits.double().log_softmax(-1)
+    torch.testing.assert_close(once.logprobs.double(), exact.gather(1, once.ids[:, None])[:, 0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(once.top_logprobs.double(), exact.gather(1, once.top_ids), rtol=0, atol=1e-5)
+
+
+def test_log_probabilities_hold_where_probabilities_are_too_small_for_fp32():
+    logits = torch.tensor([[0.0, -300.0, -100.0]])
+    sampled = sample(logits, seeds=None, positions=None, num_logprobs=3)
+    assert sampled.top_logprobs.tolist() == [[0.0, -100.0, -300.0]]
 
 
 def test_an_id_is_drawn_where_the_exact_sum_passes_the_noise():

@@ -20,6 +20,9 @@ class ByteTokenizer:
         return self.merges[id - 1000] if id >= 1000 else bytes([id]) if id < 256 else b""
 
 
+TOKENIZER = ByteTokenizer(["ab€", "bba"])
+
+
 def stream(ids, stop=(), tokenizer=ByteTokenizer()):
     """(merged parts, the pieces as they came, whether it stopped)."""
     text = TextStream(tokenizer, stop)
@@ -70,6 +73,21 @@ def test_tool_tokens_switch_parts_and_specials_are_never_text():
            s["<|output_end|>"], *b"two", s["<|assistant_end|>"], s["<|user_start|>"]]
     assert stream(ids)[0] == [{"type": "text", "text": "so "}, {"type": "python", "text": "1+1"},
                               {"type": "python_output", "text": "2"}, {"type": "text", "text": "two"}]
+
+
+@pytest.mark.parametrize("stop", [(), ("ab", "b€")])
+def test_ids_pushed_together_say_what_they_say_one_by_one(stop):
+    rng = random.Random(2)
+    for _ in range(300):
+        ids = [rng.choice([*SPECIAL.values(), *b"aab", *"€".encode(), 0xFF, 1000, 1001]) for _ in range(20)]
+        expected, _, is_stopped = stream(ids, stop, TOKENIZER)
+        text, parts, rest = TextStream(TOKENIZER, stop), [], ids
+        while rest:
+            size = rng.randint(1, 20)
+            merge_parts(parts, text.push(*rest[:size]))
+            rest = rest[size:]
+        merge_parts(parts, text.finish())
+        assert (parts, text.is_stopped) == (expected, is_stopped)
 
 
 def test_a_character_cut_by_a_special_token_does_not_join_across_it():
