@@ -71,8 +71,8 @@ def _slices(q, reach) -> list[slice]:
 
 
 def _attend_singly(q, cache, layer: int, rows, window: int, some: slice):
-    """`_attend_rows` for one query each, q (P, 1, H, D), by attention's definition: on a CPU in bf16 several times as fast
-    as the fused kernel, and not slower in fp32 (dev/LOG.md). Scores are rounded to bf16 as in training there, the
+    """`_attend_rows` for one query each, q (P, 1, H, D), by attention's definition: on a CPU in bf16 several times as
+    fast as the fused kernel, and not slower in fp32 (dev/LOG.md). Scores are rounded to bf16 as in training there, the
     softmax is not."""
     P, _, H, D = q.shape
     k = cache.keys(layer, rows, window, some)
@@ -82,7 +82,8 @@ def _attend_singly(q, cache, layer: int, rows, window: int, some: slice):
 
 
 def _attend_in_tiles(q, cache, layer: int, rows, window: int, some: slice):
-    """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees. The kernel would multiply what the bias hides."""
+    """`_attend_rows`, by TILE queries at a time on a CPU: with the keys that one of them sees. The kernel would multiply
+    what the bias hides."""
     k, v = cache.keys_values(layer, rows, window, some)
     bias, offsets = rows.keys[window].bias[some], rows.keys[window].offsets
     T = q.size(1)

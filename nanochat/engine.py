@@ -130,7 +130,7 @@ class Request:
         self.parked_at = 0.0    # when its tool was called
         self.text = TextStream(tokenizer, params.stop)
         self.on_delta = on_delta
-        self.is_read = bool(on_delta or params.stop)  # as it comes; else its text is made at the end, 3 us an id cheaper
+        self.is_read = bool(on_delta or params.stop)  # as it comes; else its text is made at the end, all at once
         self.finish_reason = self.error = None
         self.done = threading.Event()
 

@@ -221,7 +221,7 @@ class StepCache:
         self.positions, self._slots = self._to_device(positions), self._to_device(slots.ravel())
         self.groups, begin = [], 0
         while begin < len(parts):
-            end = bisect.bisect_right(counts, 1 << (counts[begin] - 1).bit_length(), begin)  # up to 1, 2, 4, 8, ... tokens
+            end = bisect.bisect_right(counts, 1 << (counts[begin] - 1).bit_length(), begin)  # up to 1, 2, 4, 8, ... new
             self.groups.append(self._rows(begin, end))
             begin = end
 

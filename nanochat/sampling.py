@@ -67,8 +67,9 @@ def sample(logits, *, seeds, positions, temperature: torch.Tensor | int = 0, top
         return Sampled(ids)
     top_ids = _argmax(logits)[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
     likeliest = top_ids[:, :1]
-    log_sum = logits.gather(1, likeliest) - probs.gather(1, likeliest).log()
-    return Sampled(ids, (logits.gather(1, ids[:, None]) - log_sum).squeeze(1), top_ids, logits.gather(1, top_ids) - log_sum)
+    log_sum = logits.gather(1, likeliest) - probs.gather(1, likeliest).log()  # their probability is never too small
+    logprobs = (logits.gather(1, ids[:, None]) - log_sum).squeeze(1)
+    return Sampled(ids, logprobs, top_ids, logits.gather(1, top_ids) - log_sum)
 
 
 def _argmax(logits):

@@ -461,7 +461,8 @@ def test_text_made_at_the_end_is_that_of_the_stream(tok):
     rng = random.Random(0)
     tools = [tok.special[f"<|{name}|>"] for name in ("python_start", "python_end")]
     for _ in range(30):
-        ids = [rng.choice([*"€😀".encode(), 0xFF, *b"1+2 ", *tools]) for _ in range(40)] + [tok.special["<|assistant_end|>"]]
+        ids = [rng.choice([*"€😀".encode(), 0xFF, *b"1+2 ", *tools]) for _ in range(40)]
+        ids.append(tok.special["<|assistant_end|>"])
         params = SamplingParams(temperature=0, max_tokens=rng.choice([10, 30, 100]))
         answer = scripted_engine(tok, ids).generate([[tok.bos_id]], params)[0][0]
         deltas = list(scripted_engine(tok, ids).stream([tok.bos_id], params))
