@@ -16,7 +16,7 @@ from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
-from nanochat.tinyworld_talk import Item, comparing, formatted, identity, small_talk, turns, unknown
+from nanochat.tinyworld_talk import Item, comparing, formatted, greeting, identity, small_talk, turns, unknown
 
 
 OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training: they differ by a word from each other
@@ -54,7 +54,7 @@ MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "lette
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
 WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 13, "reading": 20, "memory": 8, "story": 7,
            "unknown": 7, "comparing": 5, "format": 6}
-UNGRADED = {"smalltalk": 1, "repeat": 3, "lookup": 3, "drill": 2}
+UNGRADED = {"smalltalk": 2, "repeat": 3, "lookup": 3, "drill": 2}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)
@@ -81,7 +81,8 @@ def conversation(split: str, index: int, seed: int, skills: tuple[str, ...]) -> 
     rng = random.Random(f"{seed}/{split}/chat/{index}")
     skill = rng.choices(skills, [(WEIGHTS | TRAIN_ONLY)[name] for name in skills])[0]
     if skill == "smalltalk":
-        messages = sum((small_talk(rng) for _ in range(rng.choice((1, 1, 2, 3)))), [])
+        talks = [small_talk(rng) for _ in range(rng.choice((0, 1, 2, 3)))]
+        messages = sum([greeting(rng), *talks] if not talks or rng.random() < 0.5 else talks, [])
     elif skill in DRILLS:
         messages = DRILLS[skill](rng)
     else:
