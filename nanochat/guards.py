@@ -6,7 +6,8 @@ to stop. Everything before the update stays on the device: the verdict is a 0-di
 the schedule; weights, moments and the count for bias correction stay as they were.
 
 A spike is a loss or gradient norm more than SIGMAS standard deviations above its mean over the last WINDOW good steps
-(OLMo-core's SkipStepOptimizer, github.com/allenai/OLMo-core). BAD_IN_A_ROW of either kind mean that the trouble is in
+(OLMo-core's SkipStepOptimizer, github.com/allenai/OLMo-core); a norm only while the loss is above its mean too, since
+a long gradient at a low loss is a model that has just found something out (dev/LOG.md). BAD_IN_A_ROW of either kind mean that the trouble is in
 the weights already: go back to the newest checkpoint, and on with batches that were not seen yet. After that many
 rollbacks as MAX_ROLLBACKS the run ends, because something else is wrong.
 """
@@ -71,7 +72,8 @@ class Guard:
         is_filled = (torch.arange(WINDOW, device=self.window.device) < count).unsqueeze(1)
         mean = self.window.sum(dim=0) / count.clamp(min=1)
         variance = ((self.window - mean).square() * is_filled).sum(dim=0) / count.clamp(min=1)
-        return ((values > mean + SIGMAS * variance.sqrt()) & (count >= MIN_HISTORY)).any()
+        loss_spiked, norm_spiked = values > mean + SIGMAS * variance.sqrt()
+        return (loss_spiked | norm_spiked & (values[0] > mean[0])) & (count >= MIN_HISTORY)
 
     def _remember(self, values: torch.Tensor, is_good: torch.Tensor):
         slot = torch.arange(WINDOW, device=self.window.device) == self.num_good % WINDOW

@@ -35,10 +35,21 @@ def filled(num_steps=MIN_HISTORY, guard=None):
 
 
 @pytest.mark.parametrize("loss, grad_norm, problem", [
-    (2.5, 1.5, None), (2.7, 1.0, "a spike"), (2.0, 1.7, "a spike"), (0.0, 0.0, None), (float("nan"), 1.0, "not finite"),
+    (2.5, 1.5, None), (2.7, 1.0, "a spike"), (2.01, 1.7, "a spike"), (1.9, 1.7, None), (0.0, 0.0, None), (float("nan"), 1.0, "not finite"),
     (2.0, float("inf"), "not finite"), (2.0, float("nan"), "not finite")])
 def test_six_deviations_above_the_window_and_all_that_is_not_finite_are_bad(loss, grad_norm, problem):
     assert judge(filled(), loss, grad_norm) == (problem is None, problem, False)
+
+
+def test_a_run_that_learns_suddenly_is_not_stopped_and_one_that_breaks_is():
+    """The end of 127 steps of SFT on exercises in looking up, when the model found out how: three norms at 40
+    deviations, each at a loss far below the window's mean, ended a sound run (dev/LOG.md)."""
+    guard = Guard(CPU)
+    for step in range(124):
+        assert judge(guard, 1.1 - 0.006 * step, 1.2 + 0.2 * (-1) ** step)[0]
+    for loss, norm in ((0.3648, 9.434), (0.3221, 8.988), (0.4177, 8.388)):
+        assert judge(guard, loss, norm) == (True, None, False)
+    assert judge(guard, 1.0, 60.0) == (False, "a spike", False)
 
 
 def test_nothing_is_a_spike_before_there_is_a_history():
