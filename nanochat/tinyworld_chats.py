@@ -52,9 +52,9 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 13, "reading": 20, "memory": 8, "story": 7,
-           "unknown": 7, "comparing": 5, "format": 6}
-UNGRADED = {"smalltalk": 2, "repeat": 3, "lookup": 3, "drill": 2}
+WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 13, "reading": 20, "memory": 7, "story": 6,
+           "unknown": 6, "comparing": 5, "format": 6}
+UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 2}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)
