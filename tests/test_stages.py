@@ -29,9 +29,9 @@ ODD = """
 def prompts(split):
     return [{"prompt": f"{split} {i}"} for i in range(9)]
 def reward(item, answer):
-    if len(answer) % 4 == 0:
+    if len(answer) % 8 == 0:
         raise ValueError(f"{len(answer)} characters")
-    return float("nan") if len(answer) % 4 == 1 else len(answer) % 4 - 2
+    return float("nan") if len(answer) % 8 == 1 else len(answer) % 2
 """
 
 
