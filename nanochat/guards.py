@@ -7,9 +7,9 @@ the schedule; weights, moments and the count for bias correction stay as they we
 
 A spike is a loss or gradient norm more than SIGMAS standard deviations above its mean over the last WINDOW good steps
 (OLMo-core's SkipStepOptimizer, github.com/allenai/OLMo-core); a norm only while the loss is above its mean too, since
-a long gradient at a low loss is a model that has just found something out (dev/LOG.md). BAD_IN_A_ROW of either kind mean that the trouble is in
-the weights already: go back to the newest checkpoint, and on with batches that were not seen yet. After that many
-rollbacks as MAX_ROLLBACKS the run ends, because something else is wrong.
+a long gradient at a low loss is a model that has just found something out (dev/LOG.md). BAD_IN_A_ROW of either kind mean
+that the trouble is in the weights already: go back to the newest checkpoint, and on with batches that were not seen
+yet. After that many rollbacks as MAX_ROLLBACKS the run ends, because something else is wrong.
 """
 
 from typing import NamedTuple

@@ -35,8 +35,8 @@ def filled(num_steps=MIN_HISTORY, guard=None):
 
 
 @pytest.mark.parametrize("loss, grad_norm, problem", [
-    (2.5, 1.5, None), (2.7, 1.0, "a spike"), (2.01, 1.7, "a spike"), (1.9, 1.7, None), (0.0, 0.0, None), (float("nan"), 1.0, "not finite"),
-    (2.0, float("inf"), "not finite"), (2.0, float("nan"), "not finite")])
+    (2.5, 1.5, None), (2.7, 1.0, "a spike"), (2.01, 1.7, "a spike"), (1.9, 1.7, None), (0.0, 0.0, None),
+    (float("nan"), 1.0, "not finite"), (2.0, float("inf"), "not finite"), (2.0, float("nan"), "not finite")])
 def test_six_deviations_above_the_window_and_all_that_is_not_finite_are_bad(loss, grad_norm, problem):
     assert judge(filled(), loss, grad_norm) == (problem is None, problem, False)
 
