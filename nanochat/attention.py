@@ -71,13 +71,11 @@ def _slices(q, reach) -> list[slice]:
 
 
 def _attend_singly(q, cache, layer: int, rows, window: int, some: slice):
-    """`_attend_rows` for one query each, q (P, 1, H, D), by attention's definition: on a CPU in bf16 several times as
-    fast as the fused kernel, and not slower in fp32 (dev/LOG.md). Scores are rounded to bf16 as in training there, the
-    softmax is not."""
+    """`_attend_rows` for one query each, q (P, 1, H, D), the values summed where they lie (dev/LOG.md)."""
     P, _, H, D = q.shape
     k = cache.keys(layer, rows, window, some)
-    scores = q.view(P, k.size(1), -1, D) @ k.mT  # queries that share a key head are as if they were more positions
-    weights = torch.add(rows.keys[window].bias[some], scores, alpha=D ** -0.5).softmax(-1).to(q.dtype)
+    q = q.view(P, k.size(1), -1, D)  # queries that share a key head are as if they were more positions
+    weights = _weigh(q, k, rows.keys[window].bias[some])
     return cache.sum_values(layer, rows, window, some, weights).view(P, 1, H, D)
 
 
@@ -89,17 +87,17 @@ def _attend_in_tiles(q, cache, layer: int, rows, window: int, some: slice):
     T = q.size(1)
     if q.device.type != "cpu" or T <= TILE:
         return _attend_rows(q, k, v, bias)
-    tiles = []
+    least, most, tiles = int(offsets.min()), int(offsets.max()), []
     for begin in range(0, T, TILE):
         end = min(begin + TILE, T)
-        first = 0 if window < 0 else max(0, int(offsets.min()) + begin - window + 1)
-        keys = slice(first // TILE * TILE, -(-(int(offsets.max()) + end) // TILE) * TILE)  # in steps: see _attend_rows
+        first = 0 if window < 0 else max(0, least + begin - window + 1)
+        keys = slice(first // TILE * TILE, -(-(most + end) // TILE) * TILE)  # in steps: see _attend_rows
         tiles.append(_attend_rows(q[:, begin:end], k[:, :, keys], v[:, :, keys], bias[:, :, begin:end, keys]))
     return torch.cat(tiles, dim=1)
 
 
 def _attend_rows(q, k, v, bias):
-    """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S), on a CPU in fp32 or float64. Queries that share a key
+    """q (P, T, H, D), k and v (P, H_kv, S, D), bias (P, 1, T, S), on a CPU never below fp32. Queries that share a key
     head stand one behind the other as if they were more positions: so no key is copied for them."""
     P, T, H, D = q.shape
     groups = H // k.size(1)
@@ -117,8 +115,15 @@ def _fuse_rows(q, k, v, bias):
 
 
 def _multiply_rows(q, k, v, bias):
-    """As `_attend_singly`; twice to eight times as fast as the fused kernel in bf16."""
-    return torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5).softmax(-1).to(v.dtype) @ v
+    """Attention by its definition: on a CPU in bf16 twice to eight times as fast as the fused kernel, and not slower in
+    fp32 (dev/LOG.md)."""
+    return _weigh(q, k, bias) @ v
+
+
+def _weigh(q, k, bias):
+    """(..., T, S), how much of each value a query takes. Scores are rounded to bf16 as in training on a CPU, the softmax
+    is not."""
+    return torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5).softmax(-1).to(q.dtype)
 
 
 def visible(query_positions, key_positions, window: int):

@@ -55,17 +55,18 @@ def sample(logits, *, seeds, positions, temperature: torch.Tensor | int = 0, top
     """
     is_mixed = torch.is_tensor(temperature)
     probs = logits.softmax(dim=-1) if num_logprobs or not is_mixed and temperature else None
+    greedy = _argmax(logits) if is_mixed or not temperature or num_logprobs == 1 else None
     filters = top_k, top_p, min_p
     if is_mixed:
         is_greedy = temperature < MIN_TEMPERATURE
         scaled = logits / temperature.masked_fill(is_greedy, 1.0)[:, None]
         drawn = _draw(scaled, scaled.softmax(dim=-1), uniform(seeds, positions), *filters)
-        ids = torch.where(is_greedy, _argmax(logits), drawn)
+        ids = torch.where(is_greedy, greedy, drawn)
     else:
-        ids = _draw(logits, probs, uniform(seeds, positions), *filters) if temperature else _argmax(logits)
+        ids = _draw(logits, probs, uniform(seeds, positions), *filters) if temperature else greedy
     if not num_logprobs:
         return Sampled(ids)
-    top_ids = _argmax(logits)[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
+    top_ids = greedy[:, None] if num_logprobs == 1 else logits.topk(num_logprobs).indices
     likeliest = top_ids[:, :1]
     log_sum = logits.gather(1, likeliest) - probs.gather(1, likeliest).log()  # their probability is never too small
     logprobs = (logits.gather(1, ids[:, None]) - log_sum).squeeze(1)
