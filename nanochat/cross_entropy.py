@@ -27,15 +27,19 @@ def softcap_(logits, cap: float):
     return logits.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)
 
 
-def sum_cross_entropy(hidden, weight, targets, row_weights=None, *, cap: float, vocab_size: int):
+def sum_cross_entropy(hidden, weight, targets, row_weights=None, *, cap: float, vocab_size: int, logprobs_out=None):
     """Sum over rows of row_weight * -log p(target), as an fp32 scalar (float64 for float64 inputs).
 
     hidden (N, C); weight (V, C), of which only the first vocab_size rows are ids; targets (N,), -1 ignored;
-    row_weights (N,) or None for ones. Differentiable once, in hidden and weight.
+    row_weights (N,) or None for ones; logprobs_out (N,) takes log p(target), 0 where ignored. Differentiable once, in
+    hidden and weight.
     """
     counted = targets >= 0
     row_weights = counted.float() if row_weights is None else row_weights * counted
-    return _SumCrossEntropy.apply(hidden, weight, targets.clamp(min=0), row_weights, cap, vocab_size)
+    nats = _SumCrossEntropy.apply(hidden, weight, targets.clamp(min=0), row_weights, cap, vocab_size, logprobs_out)
+    if logprobs_out is not None:
+        logprobs_out.masked_fill_(~counted, 0.0)
+    return nats
 
 
 @torch.no_grad()
@@ -49,32 +53,36 @@ def target_logprobs(hidden, weight, targets, *, cap: float, vocab_size: int):
 
 class _SumCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, targets, row_weights, cap, vocab_size):
+    def forward(ctx, hidden, weight, targets, row_weights, cap, vocab_size, logprobs_out):
         wants_grad = any(ctx.needs_input_grad[:2])
         weight_rows = weight[:vocab_size].to(hidden.dtype)
         loss = torch.zeros((), device=hidden.device, dtype=_accumulator(hidden.dtype))
         grad_hidden = torch.empty_like(hidden) if wants_grad else None
         grad_weight = torch.zeros_like(weight) if wants_grad else None
         buffer = hidden.new_empty(_rows(BLOCK_BYTES, vocab_size), vocab_size)
+        logprobs = []
         start = 0
         for h, t, w in zip(*_split(BLOCK_BYTES, vocab_size, hidden, targets, row_weights)):
             logits = torch.mm(h, weight_rows.T, out=buffer[:len(h)])
             for chunk, chunk_t, chunk_w in zip(*_split(CHUNK_BYTES, vocab_size, logits, t, w)):
                 nll, grad_logits = _chunk_nll(chunk.to(loss.dtype), chunk_t, cap, wants_grad)
                 loss += (nll * chunk_w).sum()
+                logprobs.append(-nll)
                 if wants_grad:
                     chunk.copy_(grad_logits.mul_(chunk_w[:, None]))
             if wants_grad:  # the logits have become their gradients
                 torch.mm(logits, weight_rows, out=grad_hidden[start:start + len(h)])
                 grad_weight[:vocab_size] += logits.T @ h
             start += len(h)
+        if logprobs_out is not None and logprobs:
+            logprobs_out.copy_(torch.cat(logprobs))
         ctx.save_for_backward(grad_hidden, grad_weight)
         return loss
 
     @staticmethod
     def backward(ctx, grad_loss):
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None, None, None
+        return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None, None, None, None
 
 
 def _rows(num_bytes, vocab_size):

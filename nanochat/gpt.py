@@ -173,19 +173,23 @@ class GPT(nn.Module):
         logits[:, self.config.vocab_size:] = -torch.inf
         return logits
 
-    def loss_sum(self, idx, targets, *, doc_ids=None, rows=None, row_weights=None):
+    def loss_sum(self, idx, targets, *, doc_ids=None, rows=None, row_weights=None, logprobs_out=None):
         """Sum of weighted cross entropies in nats and the number of targets; the caller divides.
 
         idx and targets (B, T), target -1 ignored. rows: flat positions of the targets (and of some that have none and
-        count nothing), so that the head runs only there; row_weights (B, T): a weight per target.
+        count nothing), so that the head runs only there; row_weights (B, T): a weight per target; logprobs_out (B, T),
+        fp32, takes log p of every target.
         """
         hidden, targets = self(idx, doc_ids=doc_ids).flatten(0, 1), targets.flatten()
         row_weights = None if row_weights is None else row_weights.flatten()
         if rows is not None:
             hidden, targets = hidden[rows], targets[rows]
             row_weights = None if row_weights is None else row_weights[rows]
-        nats = sum_cross_entropy(hidden, self.lm_head.weight, targets, row_weights,
-                                 cap=LOGIT_SOFTCAP, vocab_size=self.config.vocab_size)
+        logprobs = None if logprobs_out is None else logprobs_out.new_zeros(targets.shape)
+        nats = sum_cross_entropy(hidden, self.lm_head.weight, targets, row_weights, cap=LOGIT_SOFTCAP,
+                                 vocab_size=self.config.vocab_size, logprobs_out=logprobs)
+        if logprobs_out is not None:
+            logprobs_out.view(-1)[slice(None) if rows is None else rows] = logprobs
         return nats, (targets >= 0).sum()
 
     @torch.no_grad()

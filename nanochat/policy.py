@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from nanochat.attention import MAX_SHORT_ROW
 from nanochat.common import all_reduce_max, all_reduce_sum
 from nanochat.packing import Sequence, collate, pack_greedily
 
@@ -31,7 +32,7 @@ class PolicySequence(NamedTuple):
 
 
 class PolicyBatch(NamedTuple):
-    inputs: dict                    # of GPT.loss_sum; row_weights are advantages, 1 where replayed
+    inputs: dict                    # of GPT.loss_sum; row_weights are advantages, 1 where replayed; logprobs_out the model's
     sampled_logprobs: torch.Tensor  # (B, T) the engine's; NaN where the target was not sampled
 
 
@@ -77,16 +78,24 @@ def replay_sequences(rendered, max_tokens: int) -> list[PolicySequence]:
 
 def policy_batches(sequences: list[PolicySequence], *, sequence_len: int, device_batch_size: int, pad_id: int,
                    device: torch.device) -> list[PolicyBatch]:
-    rows = pack_greedily(sequences, sequence_len)
-    return [policy_batch(rows[i:i + device_batch_size], sequence_len, pad_id, device)
-            for i in range(0, len(rows), device_batch_size)]
+    """Packed passes of about device_batch_size rows of sequence_len. On a CPU what fits goes into rows that are short
+    enough for the faster attention."""
+    short_len = min(sequence_len, MAX_SHORT_ROW) if device.type == "cpu" else sequence_len
+    is_short = [len(s.ids) - 1 <= short_len for s in sequences]
+    batches = []
+    for row_len, is_mine in ((short_len, True), (sequence_len, False)):
+        rows = pack_greedily([s for s, short in zip(sequences, is_short) if short is is_mine], row_len)
+        num_rows = device_batch_size * sequence_len // row_len
+        batches += [policy_batch(rows[i:i + num_rows], row_len, pad_id, device) for i in range(0, len(rows), num_rows)]
+    return batches
 
 
 def policy_batch(rows: list[list[PolicySequence]], sequence_len: int, pad_id: int, device) -> PolicyBatch:
     """The engine's figures go through the same collation as the weights, so they stand at the same places."""
     batch, engines = (collate([[Sequence(s.ids, s.mask, getattr(s, column)) for s in row] for row in rows],
                               sequence_len, pad_id).to(device) for column in ("weights", "logprobs"))
-    return PolicyBatch(batch._asdict(), engines.row_weights.masked_fill(batch.targets < 0, math.nan))
+    inputs = batch._asdict() | {"logprobs_out": torch.zeros_like(engines.row_weights)}
+    return PolicyBatch(inputs, engines.row_weights.masked_fill(batch.targets < 0, math.nan))
 
 
 # -----------------------------------------------------------------------------
@@ -100,7 +109,9 @@ class Tally:
         self.num_kl, self.kl = 0, 0.0              # once an update
         self.num_ratios, self.num_clipped = 0, 0   # once an update
 
-    def add_gap(self, logprobs, sampled_logprobs):
+    def add_gap(self, batch: PolicyBatch):
+        """After the first update's pass, whose model was the one that sampled."""
+        logprobs, sampled_logprobs = batch.inputs["logprobs_out"], batch.sampled_logprobs
         gap = (logprobs - sampled_logprobs)[~sampled_logprobs.isnan()].abs()
         if gap.numel():
             self.num_tokens += gap.numel()

@@ -33,8 +33,7 @@ from nanochat.dataloader import shuffled_order
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import require_free_space
 from nanochat.guards import Guard
-from nanochat.policy import (Tally, policy_batches, policy_sequences, replay_sequences, target_logprobs,
-                             weighted_batches)
+from nanochat.policy import Tally, policy_batches, policy_sequences, replay_sequences, weighted_batches
 from nanochat.rollouts import (ROLLOUT_ROWS, PassAtK, describe_pass_at_k, evaluate_pass_at_k, reward_groups,
                                sample_seed)
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
@@ -281,16 +280,16 @@ def main(args):
         reward_sum += reward
         batches = policy_batches(sequences, sequence_len=config.sequence_len, device_batch_size=device_batch_size,
                                  pad_id=tokenizer.bos_id, device=device)
-        # the engine must have sampled from the policy that is trained: what each says of the same tokens
         tally = Tally()
-        for inputs, sampled_logprobs in batches:
-            tally.add_gap(target_logprobs(model, inputs), sampled_logprobs)
         lr_mult = linear_to_zero(step, last)
-        for _ in range(args.updates_per_batch):
+        for update in range(args.updates_per_batch):
             weighted = (inputs for inputs, _ in batches) if clip is None and not args.kl else weighted_batches(
                 model, reference, batches, tally, clip=clip, kl=args.kl)
             result = train_step(model, optimizer, weighted, guard, lr_mult=lr_mult, momentum=MOMENTUM,
                                 is_told_to_stop=stop.signum is not None)
+            for policy_batch in batches if update == 0 else ():
+                # the engine must have sampled from the policy that was trained: what each says of the same tokens
+                tally.add_gap(policy_batch)
             stopping = stopping or result.is_told_to_stop  # after the last of them, as a straight run would
             if result.problem:
                 break

@@ -1,5 +1,6 @@
 """Truth: properties that hold for any weights (causality, separation, relative positions) and naive formulas."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -74,6 +75,17 @@ def test_loss_sum_is_the_cross_entropy_of_the_logits():
     rows = (targets.flatten() >= 0).nonzero().squeeze(1)
     torch.testing.assert_close(model.loss_sum(idx, targets, rows=rows)[0], expected, atol=1e-9, rtol=0)
     torch.testing.assert_close(-model.target_logprobs(idx, targets).sum(), expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("has_rows", [False, True])
+def test_the_loss_hands_out_the_log_probabilities_it_sums(has_rows):
+    """What `target_logprobs` finds in a pass of its own; weights do not enter, and rows may hold one without a target."""
+    model, idx, targets = tiny_gpt(), tokens(2, 16), tokens(2, 16, seed=1)
+    targets[0, :5] = -1
+    rows = torch.cat(((targets.flatten() >= 0).nonzero().squeeze(1), torch.tensor([3, 3]))) if has_rows else None
+    found = torch.full(targets.shape, 7.0 if not has_rows else 0.0, dtype=torch.float64)
+    model.loss_sum(idx, targets, rows=rows, row_weights=torch.full(targets.shape, -0.5), logprobs_out=found)
+    torch.testing.assert_close(found, model.target_logprobs(idx, targets), atol=1e-9, rtol=0)
 
 
 def test_same_seed_same_weights_and_no_parameter_left_uninitialised():

@@ -131,9 +131,23 @@ def sampled(ids, weight, logprobs):
 def test_the_gap_is_over_sampled_tokens_alone():
     replayed, = replay_sequences([([0, 1], [0, 1])], max_tokens=8)
     batch, tally = batch_of(sampled([1, 2], 0.5, [-1.0, -2.0]), replayed), Tally()
-    tally.add_gap(torch.full_like(batch.sampled_logprobs, -1.5), batch.sampled_logprobs)
+    batch.inputs["logprobs_out"].fill_(-1.5)
+    tally.add_gap(batch)
     assert tally.metrics(CPU) == {"logprob_gap": 0.5, "logprob_gap_max": 0.5} and tally.num_tokens == 2
     assert Tally().metrics(CPU) == {}
+
+
+@pytest.mark.parametrize("sequence_len", [200, 300])
+def test_long_and_short_sequences_are_all_trained_on_once(sequence_len):
+    """Rows of 256 where that is shorter, of the model's length for what does not fit; the passes stay about as large."""
+    rng = torch.Generator().manual_seed(0)
+    lengths = torch.randint(2, sequence_len + 2, (60,), generator=rng).tolist()
+    sequences = [sampled([n % 7] * (n - 1), 0.5, [-float(n)] * (n - 1)) for n in lengths]
+    batches = policy_batches(sequences, sequence_len=sequence_len, device_batch_size=8, pad_id=0, device=CPU)
+    found = torch.cat([b.sampled_logprobs[~b.sampled_logprobs.isnan()] for b in batches])
+    assert sorted(found.tolist()) == sorted(-float(n) for n in lengths for _ in range(n - 1))
+    assert {b.inputs["idx"].size(1) for b in batches} == ({256, 300} if sequence_len == 300 else {200})
+    assert all(b.inputs["idx"].numel() <= 8 * sequence_len for b in batches)
 
 
 def test_tool_output_has_no_gap_and_no_weight():
