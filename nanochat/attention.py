@@ -12,7 +12,8 @@ import torch.nn.functional as F
 FEW_ROWS = 8         # of one query each, up to which a CPU's fused kernel is best
 TILE = 128           # queries of a long prompt that share one slice of keys; measured in dev/LOG.md
 CACHED_NUMBERS = 1 << 22  # of keys, or scores, at a time; keys and values in bf16 are 16 MB (dev/LOG.md)
-MAX_SHORT_ROW = 256  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
+LOCAL_BLOCK = 32     # positions that a local layer takes at a time in training on a CPU; measured in dev/LOG.md
+MAX_SHORT_ROW = 512  # on a CPU, where the fused kernel's backward is slow; measured in dev/LOG.md
 
 
 def attention(q, k, v, *, window: int = -1, doc_ids=None, bias=None):
@@ -23,28 +24,35 @@ def attention(q, k, v, *, window: int = -1, doc_ids=None, bias=None):
     """
     if bias is None:
         bias = attention_bias(q, window=window, doc_ids=doc_ids)
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    if bias is None:
-        y = _sdpa(q, k, v, is_causal=True)
-    elif q.device.type == "cpu" and q.size(2) <= MAX_SHORT_ROW:
-        y = _multiply_out(q, k, v, bias)
-    else:
-        y = _sdpa(q, k, v, attn_mask=bias)
-    return y.transpose(1, 2)
+    if bias is not None and bias.dim() == 5:
+        return _attend_in_blocks(q, k, v, bias)
+    attend = _multiply_out if _is_short(q) else _sdpa
+    return attend(*(x.transpose(1, 2) for x in (q, k, v)), bias).transpose(1, 2)
+
+
+def _is_short(x) -> bool:
+    """Rows (B, T, ...) whose attention is multiplied out."""
+    return x.device.type == "cpu" and x.size(1) <= MAX_SHORT_ROW
 
 
 def attention_bias(like, *, window: int, doc_ids):
     """0 where a query sees a key and -inf elsewhere, (1 or B, 1, T, T) in the dtype and on the device of `like`, whose
-    dimension 1 is T. None where plain causal attention does it."""
+    dimension 1 is T. None where plain causal attention does it; (1 or B, T / LOCAL_BLOCK, 1, LOCAL_BLOCK, 2 *
+    LOCAL_BLOCK) where a window on a CPU is short enough to look at blocks of queries with the keys of two blocks."""
     T = like.size(1)
+    if like.device.type == "cpu" and 0 <= window <= LOCAL_BLOCK + 1 and T > 2 * LOCAL_BLOCK and T % LOCAL_BLOCK == 0:
+        return _as_bias(_visible_in_blocks(T, window, doc_ids), like)
     # On MPS, is_causal leaks up to 3 future tokens in half precision below torch 2.13 (pytorch #195910).
-    if doc_ids is None and not 0 <= window < T and like.device.type != "mps":
+    if doc_ids is None and not 0 <= window < T and like.device.type != "mps" and not _is_short(like):
         return None
     positions = torch.arange(T, device=like.device)
     mask = visible(positions, positions, window)
     if doc_ids is not None:
         mask = mask & (doc_ids[:, None, :, None] == doc_ids[:, None, None, :])
-    mask = mask.expand(1, 1, T, T) if mask.dim() == 2 else mask
+    return _as_bias(mask.expand(1, 1, T, T) if mask.dim() == 2 else mask, like)
+
+
+def _as_bias(mask, like):
     return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, -torch.inf)
 
 
@@ -133,6 +141,29 @@ def visible(query_positions, key_positions, window: int):
     return (keys <= queries) & (keys > queries - window) if window >= 0 else keys <= queries
 
 
+def _visible_in_blocks(T: int, window: int, doc_ids):
+    """(1 or B, T / LOCAL_BLOCK, 1, LOCAL_BLOCK, 2 * LOCAL_BLOCK)"""
+    positions = torch.arange(1, T + 1).view(1, -1, LOCAL_BLOCK)
+    keys = _with_block_before(positions)  # 0 is nothing, before the first block
+    mask = visible(positions, keys, window) & (keys > 0)[..., None, :]
+    if doc_ids is not None:
+        docs = doc_ids.unflatten(1, (-1, LOCAL_BLOCK))
+        mask = mask & (docs[..., :, None] == _with_block_before(docs)[..., None, :])
+    return mask[:, :, None]
+
+
+def _with_block_before(blocks):
+    """(B, N, LOCAL_BLOCK, ...) -> (B, N, 2 * LOCAL_BLOCK, ...), zeros before the first."""
+    before = torch.cat((torch.zeros_like(blocks[:, :1]), blocks[:, :-1]), dim=1)
+    return torch.cat((before, blocks), dim=2)
+
+
+def _attend_in_blocks(q, k, v, bias):
+    q, k, v = (x.unflatten(1, (-1, LOCAL_BLOCK)) for x in (q, k, v))
+    q, k, v = (x.transpose(2, 3) for x in (q, _with_block_before(k), _with_block_before(v)))
+    return _multiply_out(q, k, v, bias).transpose(2, 3).flatten(1, 2)
+
+
 def _multiply_out(q, k, v, bias):
     """Attention by its definition, which a compiler fuses well."""
     k, v = _share_heads(q, k, v)
@@ -140,11 +171,11 @@ def _multiply_out(q, k, v, bias):
 
 
 def _share_heads(q, k, v):
-    """Key and value heads, repeated for groups of query heads (GQA)."""
-    groups = q.size(1) // k.size(1)
-    return (k, v) if groups == 1 else tuple(x.repeat_interleave(groups, dim=1) for x in (k, v))
+    """Key and value heads, (..., H_kv, S, D), repeated for groups of query heads (GQA)."""
+    groups = q.size(-3) // k.size(-3)
+    return (k, v) if groups == 1 else tuple(x.repeat_interleave(groups, dim=-3) for x in (k, v))
 
 
-def _sdpa(q, k, v, **how):
+def _sdpa(q, k, v, bias):
     k, v = _share_heads(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v, **how)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=bias is None)

@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 import torch
 
-from nanochat.attention import MAX_SHORT_ROW
 from nanochat.common import all_reduce_max, all_reduce_sum
 from nanochat.packing import Sequence, collate, pack_greedily
+
+
+SHORT_ROW = 256  # on a CPU: every position of a row is multiplied with all others, of its own answer or not
 
 
 class PolicySequence(NamedTuple):
@@ -78,9 +80,8 @@ def replay_sequences(rendered, max_tokens: int) -> list[PolicySequence]:
 
 def policy_batches(sequences: list[PolicySequence], *, sequence_len: int, device_batch_size: int, pad_id: int,
                    device: torch.device) -> list[PolicyBatch]:
-    """Packed passes of about device_batch_size rows of sequence_len. On a CPU what fits goes into rows that are short
-    enough for the faster attention."""
-    short_len = min(sequence_len, MAX_SHORT_ROW) if device.type == "cpu" else sequence_len
+    """Packed passes of about device_batch_size rows of sequence_len. On a CPU what fits goes into short rows."""
+    short_len = min(sequence_len, SHORT_ROW) if device.type == "cpu" else sequence_len
     is_short = [len(s.ids) - 1 <= short_len for s in sequences]
     batches = []
     for row_len, is_mine in ((short_len, True), (sequence_len, False)):

@@ -22,7 +22,7 @@ def naive(q, k, v, window, doc_ids):
     heads_per_kv = q.size(2) // k.size(2)
     for b in range(B):
         for h in range(q.size(2)):
-            for t in range(T):
+            for t in range(q.size(1)):
                 seen = [s for s in range(t + 1) if (window < 0 or t - s < window)
                         and (doc_ids is None or doc_ids[b, s] == doc_ids[b, t])]
                 scores = torch.stack([q[b, t, h] @ k[b, s, h // heads_per_kv] for s in seen]) / D ** 0.5
@@ -36,6 +36,19 @@ def naive(q, k, v, window, doc_ids):
 def test_equals_a_softmax_written_out(heads, kv_heads, window, has_docs):
     q, k, v = random_qkv(heads, kv_heads)
     doc_ids = torch.tensor([[0] * 5 + [1] * 8, [3] * 4 + [9] * 8 + [2]]) if has_docs else None
+    out = attention(q, k, v, window=window, doc_ids=doc_ids)
+    torch.testing.assert_close(out, naive(q, k, v, window, doc_ids), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("window", [1, 3, 4, 5])
+@pytest.mark.parametrize("has_docs", [False, True])
+def test_a_local_layer_in_blocks_equals_a_softmax_written_out(monkeypatch, kv_heads, window, has_docs):
+    """Blocks of 4 of 12 positions: the keys of two blocks hold a window of 5, and before the first there is nothing."""
+    monkeypatch.setattr(attention_module, "LOCAL_BLOCK", 4)
+    q, k, v = (x[:, :12] for x in random_qkv(4, kv_heads))
+    doc_ids = torch.tensor([[0] * 5 + [1] * 7, [3] * 4 + [0] * 8]) if has_docs else None
+    assert attention_module.attention_bias(q, window=window, doc_ids=doc_ids).dim() == 5
     out = attention(q, k, v, window=window, doc_ids=doc_ids)
     torch.testing.assert_close(out, naive(q, k, v, window, doc_ids), rtol=0, atol=1e-12)
 
