@@ -29,7 +29,7 @@ def split_of(*content) -> str:
 
 @functools.cache
 def _choices(template: str) -> tuple[list[str], ...]:
-    return tuple(part.split("|") if i % 2 else [part] for i, part in enumerate(re.split(r"\[(.*?)\]", template)))
+    return tuple(part.split("|") if i % 2 else [part] for i, part in enumerate(re.split(r"(?s)\[(.*?)\]", template)))
 
 
 @functools.cache
@@ -82,6 +82,12 @@ class Asks(NamedTuple):
 def _without_long_stretches(templates: tuple[str, ...], content: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(form for form in expand(*templates)
                  if all(set(window) & set(content) for window in _eight_in_a_row(form)))
+
+
+@functools.cache
+def has_long_stretch(form: str) -> bool:
+    """Whether eight words of it stand in a row without a slot among them."""
+    return any(not re.search("{", " ".join(window)) for window in _eight_in_a_row(form))
 
 
 def _eight_in_a_row(form: str) -> list[list[str]]:

@@ -35,8 +35,7 @@ def questions_by_fact(split: str, is_novel: bool) -> tuple[tuple[str, str, tuple
 def facts(rng: random.Random, split: str) -> Item:
     is_novel = split != "train" and rng.random() < NOVEL_SHARE
     kind, key, questions = rng.choice(questions_by_fact(split, is_novel))
-    question = rng.choice(questions)
-    question = dress(rng, question)
+    question = dress(rng, rng.choice(questions))
     return Item(turns(question, answer_fact(rng, kind, key)), bare(FACTS[kind].answers[key]),
                 {"kind": kind, "key": key, "question": question})
 
@@ -52,9 +51,9 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 13, "reading": 20, "memory": 7, "story": 6,
+WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 12, "reading": 20, "memory": 7, "story": 6,
            "unknown": 6, "comparing": 5, "format": 6}
-UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 2}
+UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)

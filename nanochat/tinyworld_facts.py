@@ -11,9 +11,11 @@ Left out: seasons south of the equator, doubtful answers (what is the opposite o
 import functools
 import random
 import re
-from typing import NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
-from nanochat.tinyworld import DAYS, MONTHS, Asks, capital, core, expand, spans, split_of, with_articles
+from nanochat.tinyworld import (DAYS, MONTHS, SPLITS, Asks, capital, core, expand, has_long_stretch, spans, split_of,
+                                with_articles)
+from nanochat.tinyworld_wordings import CLAUSE_FRAMES, FACT_ASKS, NAME_FRAMES
 
 
 class FactKind(NamedTuple):
@@ -79,15 +81,6 @@ WARES = {  # the shop of Uncle Bram
 # Ways to ask. Slots: {x} and {y} as in the table, {X} {Y} with a capital, {n} is x without its article, {s} {S} its
 # plural. Of "legs of a spider" {n} and {o} ({O}) are the two halves, and {s} is the plural of the second. A job has a
 # verb {v} ({vs}), a workplace a word {at}, a ware a colour {c}.
-
-NAME_FRAMES = (
-    "[What is|What's|So what is] {it}?", "[Tell me|Please tell me|Give me] {it}.", "{it}?",
-    "I [forgot|need to know|want to know] {it}.", "[Do you know|Can you tell me|Could you tell me] {it}?",
-    "And {it}?", "[Name|Say] {it}.", "{it}, please.", "What might {it} be?")
-CLAUSE_FRAMES = (
-    "[Tell me|Please tell me|I wonder|I forgot|I want to know|I would like to know|I do not know|Guess] {it}.",
-    "[Do you know|Can you tell me|Could you tell me|Do you remember|Can you say|Any idea] {it}?",
-    "I am not sure {it}.", "My [friend|teacher|son] asks {it}.", "[Say|Explain] {it}.")
 
 
 def asks(names: str, clauses: str, own: tuple[str, ...], val: tuple[str, ...], test: tuple[str, ...]) -> Asks:
@@ -455,7 +448,8 @@ LARKBROOK = {
               "How much does [{x}|the {n}] cost in Larkbrook?", "For how much can I buy {x}?"),
              ("How many coins must I bring for {x}?",), ("I would like to buy {x}. How many coins is that?",))),
 }
-FACTS = WIDE_WORLD | LARKBROOK
+FACTS = {name: kind._replace(asks=kind.asks._replace(shared=kind.asks.shared + FACT_ASKS[name]))
+         for name, kind in (WIDE_WORLD | LARKBROOK).items()}
 NUMBER_KINDS = ("parts", "time", "price")
 TITLES = {
     "capital": "Capitals", "sound": "The sounds of animals", "baby": "Baby animals", "opposite": "Opposites",
@@ -505,26 +499,62 @@ def phrase(kind: str, key: str, form: str) -> str:
     return capital(with_articles(form.format(**fact_slots(kind, key))))
 
 
-@functools.cache
-def _all_questions(split: str, is_novel: bool) -> tuple[tuple[str, str, str], ...]:
-    found = {}
-    for kind, (answers, _, forms) in FACTS.items():
-        for key, answer in answers.items():
-            for form in expand(*(forms.held_out(split) if is_novel else forms.shared)):
+class Asked(NamedTuple):
+    kind: str
+    key: str
+    words: str      # bare
+    question: str
+    form: str
+
+
+def _asked(forms: Callable[[FactKind], tuple[str, ...]]) -> Iterator[Asked]:
+    """All facts in these forms, but for questions that give their answer away."""
+    for kind, fact in FACTS.items():
+        readings = expand(*forms(fact))
+        for key, answer in fact.answers.items():
+            given_away = f" {plain(answer).lower()} "
+            for form in readings:
                 question = phrase(kind, key, form)
                 words = core(question)
-                is_given_away = f" {plain(answer).lower()} " in f" {words} "
-                if not is_given_away and (is_novel or split_of("fact", words) == split):
-                    found.setdefault((kind, key, words), question)
+                if given_away not in f" {words} ":
+                    yield Asked(kind, key, words, question, form)
+
+
+@functools.cache
+def _shared_questions() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Of each split (kind, key, question) in the phrasings that all share, decided by the question's words. A phrasing
+    that says eight words before it names what it is about is for training alone: no question with it would be new."""
+    found: dict[str, dict] = {split: {} for split in SPLITS}
+    for asked in _asked(lambda fact: fact.asks.shared):
+        split = "train" if has_long_stretch(asked.form) else split_of("fact", asked.words)
+        found[split].setdefault(asked[:3], asked.question)
+    return {split: _as_questions(asked) for split, asked in found.items()}
+
+
+def _as_questions(found: dict[tuple[str, str, str], str]) -> tuple[tuple[str, str, str], ...]:
     return tuple((kind, key, question) for (kind, key, _), question in found.items())
 
 
+def _all_questions(split: str, is_novel: bool) -> tuple[tuple[str, str, str], ...]:
+    if not is_novel:
+        return _shared_questions()[split]
+    return _as_questions({asked[:3]: asked.question for asked in _asked(lambda fact: fact.asks.held_out(split))})
+
+
+class HeldOut(NamedTuple):
+    """Questions of the other splits: their bare words, and all their eight words in a row."""
+    cores: frozenset[str]
+    spans: frozenset[tuple[str, ...]]
+
+    def has(self, question: str) -> bool:
+        return core(question) in self.cores or not spans(question).isdisjoint(self.spans)
+
+
 @functools.cache
-def _held_out() -> tuple[frozenset[str], frozenset[tuple[str, ...]]]:
-    """The bare questions of the other splits, and their spans of eight words."""
+def held_out_facts() -> HeldOut:
     questions = [question for split in ("val", "test") for is_novel in (False, True)
                  for *_, question in _all_questions(split, is_novel)]
-    return frozenset(map(core, questions)), frozenset().union(*map(spans, questions))
+    return HeldOut(frozenset(map(core, questions)), frozenset().union(*map(spans, questions)))
 
 
 @functools.cache
@@ -533,9 +563,8 @@ def fact_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str, 
     questions = _all_questions(split, is_novel)
     if split != "train":
         return questions
-    cores, held_out_spans = _held_out()
-    return tuple((kind, key, question) for kind, key, question in questions
-                 if core(question) not in cores and not spans(question) & held_out_spans)
+    held_out = held_out_facts()
+    return tuple(asked for asked in questions if not held_out.has(asked[-1]))
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, J
                                 Asks, capital, draw_operands, dress, members, people, say, split_of)
 from nanochat.tinyworld_facts import ONES, TEENS
 from nanochat.tinyworld_talk import Item, turns
+from nanochat.tinyworld_wordings import LETTER_ASKS, SUM_ASKS
 
 # -----------------------------------------------------------------------------
 # Arithmetic
@@ -130,6 +131,7 @@ SUMS = {
         test=("{a} {t} go into {b} boxes equally. How many {t} are in one box?",
               "Can you tell me {a} divided by {b}?")),
 }
+SUMS = {op: asks._replace(shared=asks.shared + SUM_ASKS[op]) for op, asks in SUMS.items()}
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
@@ -233,58 +235,92 @@ walnut want war warm warning wash wasp water waterfall wave wax weak wear weathe
 wheat wheel while whisper whole wide wife wild willow wind window winner winter wise wish with wizard wolf woman
 wonder wonderful wood wool word work world worm worry worth wrap write wrong yard year yellow yesterday young zebra
 zero zoo""".split())))
+# What the world is told with. To a tokenizer most are one piece, whose letters a model knows by heart or not at all; in
+# quotes or made up a word falls into pieces that are spelled one by one.
+COMMON_WORDS = tuple("""
+address adult after against agree ahead alarm album allow aloud already also ancient animals another answered answers
+apricots argue argued arrived asked asks author away baby back badge badger bags bake baked bald bananas banjo
+baseball bathroom battery bear became been bees began beginning begins belongs below best bigger bird blackberries
+blew bloom boil boiled bold books boot bored born borrow borrowed both bought boxes brass bravely break brick broke
+brought brushed built bush butcher buys calculator calendar call called calmly came canal cannot capital care
+carefully carried carrot carry cart casserole cats caught change chased chat chats cheer cheered chest children chilly
+choir chose cider circle city clap class cleaned climbed closed clouds cloudy clumsy cocoa coin coins cold collects
+color colours combed come comes complete cooked cool corn corridor cost costs could count counted country cousins cows
+crayon creature cried crooked cross crossed crow crowd crystal cups currants cygnet damp danced dark daughter days
+deer degrees deliver delivered desk detectives dirty dish does door doors double doubt down drank dreadful dreamed
+drew dried drill drink dripped dropped drove ducks dull each eagerly earlier earned easily easy eats eight elderly
+empire ended enjoyed enjoys envelope event everybody everyone everything exact exam example extra eyes face factory
+fair fall families farmers fast favourite fear feared feed feeds feel fell felt fetched fields figs figure file find
+five flat flies flight flowers followed follows food foot forgetful forgot fork fortune four freed friends frog from
+front frost full gardens gave gently gets ghosts giant girl give given glad gladly goats goes going gold good grass
+greetings grew grows grumpy hair half hall hand handed handle hands happen happened happily happy hard have head hear
+heard held help helped hens here hire hobby holiday home honest hope horn horse hotel hours house houses hugged hung
+hurt imagine important increase ink inspect internet into invent inventors invited ironed jumped just keep keeps kept
+keyboard king kings kiss knew knights knocked know knows land last later laughed learned learns leaves leeks legs
+lemons lend lent lessons letter letters level liberty licence lies like liked likes liquid listened live lived lives
+local locker look looked looks lost louder loudly love loved loves luck made makes many maple mark master maybe meal
+means meet meets melons melt memory mend mention menu message method mice midnight might miller minutes miss missed
+mistakes month months moon more move moved much mushrooms must name nanochat nearer neatly neck need needed needs
+neighbours nervous nervously news newt next nickname niece nightgown nine nobody noise noon notice nuts oats older
+oldest once onions opened opposite opposites oranges ordered other over owns packed pages paid painted pair pantry
+parcel partner pass passage passed past patiently peaches pear peas pebble peeled pets photographed picked pickle
+pictures pine plan planets plant planted plates play played plays pleasant plus poet pointed politely pool poplar
+postcard power practised precious prepared print produce proper proudly prune pulled pumpkins pupil purse pushed
+questions quickly quietly quite radishes raincoat rainy raisins rake rang raspberries read receive record relax rent
+rented repaired replied reply rested result rhyme road rode rubbed runs rust rusty sacks sadly safe said sale salmon
+sandal sang sauce saved says scared scary screen searched seasons seat secretly seen sells sent served seven several
+sewed shared shed shepherd ship ships shone shook shop shopkeeper should show showed sides sing sings sits skill
+sleeps sleepy sleeve slept slice slipped slowly smaller smelled sneeze snowman snowy sofa softly sold some something
+sometimes songs sore sounds sour space speaks speed spell spent spilled spoiled spoke spot stall stands stars statue
+stayed staying steps stick sting stirred stole stones stood stopped store stories stormy stranger streets strings
+struck student stuff such suggest suit suitcase sums surprise surprised swam swept swim swing sword syrup system take
+tale talent talented talk talked taller tank tap taught tax taxi teach teaches teeth tell than thanked that them then
+there these they things think thirty this those three threw through throw tickets tickled times today told tomatoes
+tonight took tool toss tossed touched toy tracks traded traffic trained travelled treat trees tried truck truth turned
+turnips type tyre upset upstairs used usual vineyard visited visitor waited waiter waiting walked walks wanted wants
+warmly washed watch watched watching wears weekend weeks weigh well went were what wheels when where which whispered
+will windy wishes without woke wooden words wore worked workplace works workshop would wrote yawn yawned years yeast
+your yours
+""".split())
 # These stand nowhere else in the world, so a held-out one is new to tokenizer and model alike.
 RARE_WORDS = tuple("""
-ability absent accept account acorn acrobat active actress address adult agree ahead airplane airport alarm
-album alley alligator allow almost already amazing anchor ancient angle annual anthem antler apartment
-apricot aquarium arcade archer area argue armchair army arrow artichoke artist asparagus athlete author
-avenue avocado award bacon badge bagel baggage bagpipe balance balcony ballet banner bargain baseball
-basement basin battery beehive berry blizzard blueberry bonfire bonnet bossy bracelet breeze bubble buckle
-budget buffalo bugle bumblebee bundle burger cabin cactus cage calendar camp canvas canyon caravan career
-cargo carriage cartoon cashew cauliflower change chapter charm cheek chest chicken chimpanzee choir circle
-clap clarinet classic classroom cloak coach coast cobbler cockpit coconut collect comet comfort comma
-committee common compass complete cottage country courage crane crayon creature creek crew crocodile cruise
-crust crystal cucumber curve custard cutlery cyclone damage dandelion danger daring daughter dawn daylight
-dazzle debate decide decorate delight deliver depend detail diamond different digital dinosaur dipper direct
-discover dish distance doorbell double doubt drift drummer dungeon eager earring easel easily eastern
-education effect effort eggplant either elastic elder electric elegant eleventh embark ember emerald empire
-employ energy entire envelope escape estate event exact example excellent excite exercise expect explore
-express extra eyebrow fable fabric factory fairy faithful fancy fashion fierce figure firefly fireplace
-flame flannel flash flat flavour flight float folder forever fortune fossil frame freedom freeze frequent
-fruit furniture gallery gallop gather gazelle general ginger glacier glide glitter globe goal goodness
-gorilla gown grain grape graph grasp gravel greedy grill grocery guest guide gymnast habit hallway hamburger
-handle happen happiness hardly harmony harvest hatch haunted hazard hazelnut health heather heaven height
-helicopter helmet herb herring hiccup highway hockey holiday honest horizon hornet horror hotel household
-humble hummingbird hurricane iceberg icicle ideal igloo imagine important include increase indoor infant ink
-insect inspect instead interest invent invite ivory jaguar jazz jeans jellyfish jewel jigsaw journey juggle
-junior kayak keeper kettledrum keyboard kingdom kingfisher kiosk kiss kneel knight knot koala lace lamppost
-land laughter laundry lawn layer leek legend leopard level liberty licence lift liquid lobster local locker
-logic lollipop luggage lullaby lumber magazine magnet mammal mammoth manager mango manner mansion manual
-marathon marble marmalade marsh mascot mask massive master maybe meal medium melody melt member memory
-mention menu message meteor method midday might million minnow mitten moist mosquito moss motor movement
-muffin mule muscle mushroom mustache mystery napkin native nature naughty neat newspaper nibble nickname
-noodle notice nutmeg oatmeal obey object observe obvious occupy olive opera opinion optician orbit orchestra
-otherwise outdoor outfit oval overcoat oyster paddle paddock pair palm pant panther papaya parcel pardon
-parent parsley parsnip partner passage passenger paste pattern pause pavement peach peacock peanut pearl
-pebble pedal pelican pepper perch perfume petal photo pickle pillar pinch pineapple pitch planet plaster
-player plenty poison polar police pool popular porch portrait poster pottery powder power practice prairie
-praise pride print prison produce professor project proper protect prune public pulse pumpkin punch pupil
-puppet pure purse pyramid quality quarrel quilt quite raccoon radish railway raisin ranch range rapid
-raspberry receive record reflect refuse region reindeer relax reply rescue result rhubarb rhyme rhythm rise
-rooster rotten route royal runner rural rust saddle safe salmon sardine satellite sauce scale scarecrow
-scene scissors screen sculpture seaside seat seesaw seldom sense separate several shape shelter shore shower
-shrimp sideways sight signal siren skeleton sketch skill skin sleeve slice slide smoke sneeze snowflake
-soccer solid space spaghetti spark spear speech speed spell spice spill spiral spot spray squash stadium
-stage statue steak stem stick sting stitch store stretch strip stripe student stuff submarine subway success
-suggest suitcase sunflower super supply support surf surprise surround swift swimmer swing sword sycamore
-symbol syrup system tale talent tangerine tank tap target tax tear tease temple tender term theme
-thermometer thistle thousand throne throw timid tissue title toast toboggan token tool torch tornado
-tortoise tough tour toy traffic trail transfer trap treat trial tribe trombone trophy trouble trousers truck
-truth tube tulip tuna turnip twelfth twig twin twist type ukulele umpire unicorn uniform unit universe
-unless unlock upper upset upstairs urgent usual valentine valuable value vault vegetable verb verse vet
-virtue visitor vote vowel voyage vulture waffle wage waist walrus waste watch wealth weapon weasel weekend
-weigh wheelbarrow whirlpool whiskers wicked windmill wing wisdom witch wreath wrist yacht yawn yell yogurt
-yolk youth zigzag zipper zone""".split())
+ability absent accept account acorn acrobat active actress airplane airport alley alligator almost amazing anchor
+angle annual anthem antler apartment apricot aquarium arcade archer area armchair army arrow artichoke artist
+asparagus athlete avenue avocado award bacon bagel baggage bagpipe balance balcony ballet banner bargain basement
+basin beehive berry blizzard blueberry bonfire bonnet bossy bracelet breeze bubble buckle budget buffalo bugle
+bumblebee bundle burger cabin cactus cage camp canvas canyon caravan career cargo carriage cartoon cashew cauliflower
+chapter charm cheek chicken chimpanzee clarinet classic classroom cloak coach coast cobbler cockpit coconut collect
+comet comfort comma committee common compass cottage courage crane creek crew crocodile cruise crust cucumber curve
+custard cutlery cyclone damage dandelion danger daring dawn daylight dazzle debate decide decorate delight depend
+detail diamond different digital dinosaur dipper direct discover distance doorbell drift drummer dungeon eager earring
+easel eastern education effect effort eggplant either elastic elder electric elegant eleventh embark ember emerald
+employ energy entire escape estate excellent excite exercise expect explore express eyebrow fable fabric fairy
+faithful fancy fashion fierce firefly fireplace flame flannel flash flavour float folder forever fossil frame freedom
+freeze frequent fruit furniture gallery gallop gather gazelle general ginger glacier glide glitter globe goal goodness
+gorilla gown grain grape graph grasp gravel greedy grill grocery guest guide gymnast habit hallway hamburger happiness
+hardly harmony harvest hatch haunted hazard hazelnut health heather heaven height helicopter helmet herb herring
+hiccup highway hockey horizon hornet horror household humble hummingbird hurricane iceberg icicle ideal igloo include
+indoor infant insect instead interest invite ivory jaguar jazz jeans jellyfish jewel jigsaw journey juggle junior
+kayak keeper kettledrum kingdom kingfisher kiosk kneel knight knot koala lace lamppost laughter laundry lawn layer
+leek legend leopard lift lobster logic lollipop luggage lullaby lumber magazine magnet mammal mammoth manager mango
+manner mansion manual marathon marble marmalade marsh mascot mask massive medium melody member meteor midday million
+minnow mitten moist mosquito moss motor movement muffin mule muscle mushroom mustache mystery napkin native nature
+naughty neat newspaper nibble noodle nutmeg oatmeal obey object observe obvious occupy olive opera opinion optician
+orbit orchestra otherwise outdoor outfit oval overcoat oyster paddle paddock palm pant panther papaya pardon parent
+parsley parsnip passenger paste pattern pause pavement peach peacock peanut pearl pedal pelican pepper perch perfume
+petal photo pillar pinch pineapple pitch planet plaster player plenty poison polar police popular porch portrait
+poster pottery powder practice prairie praise pride prison professor project protect public pulse pumpkin punch puppet
+pure pyramid quality quarrel quilt raccoon radish railway raisin ranch range rapid raspberry reflect refuse region
+reindeer rescue rhubarb rhythm rise rooster rotten route royal runner rural saddle sardine satellite scale scarecrow
+scene scissors sculpture seaside seesaw seldom sense separate shape shelter shore shower shrimp sideways sight signal
+siren skeleton sketch skin slide smoke snowflake soccer solid spaghetti spark spear speech spice spill spiral spray
+squash stadium stage steak stem stitch stretch strip stripe submarine subway success sunflower super supply support
+surf surround swift swimmer sycamore symbol tangerine target tear tease temple tender term theme thermometer thistle
+thousand throne timid tissue title toast toboggan token torch tornado tortoise tough tour trail transfer trap trial
+tribe trombone trophy trouble trousers tube tulip tuna turnip twelfth twig twin twist ukulele umpire unicorn uniform
+unit universe unless unlock upper urgent valentine valuable value vault vegetable verb verse vet virtue vote vowel
+voyage vulture waffle wage waist walrus waste wealth weapon weasel wheelbarrow whirlpool whiskers wicked windmill wing
+wisdom witch wreath wrist yacht yell yogurt yolk youth zigzag zipper zone""".split())
 ASKS = {
     "count": Asks((
         "How many {l}'s are [|there ]in [|the word ]{w}?", "How many {l}s [are|are there] in {w}?",
@@ -294,7 +330,7 @@ ASKS = {
         "How many letters {l} [has the word|are in the word|are in] {w}?", "[Can|Could] you count the {l}'s in {w}?",
         "What is the number of {l}'s in {w}?", "{w}: how many {l}'s?", "How many {l} in {w}?",
         "Tell me how many {l}'s are in {w}.", "I want to know how many {l}'s {w} has.",
-        "Look at the word {w}. How many {l}'s do you see?", "Is there a {l} in {w}, and how many?",
+        "Look at the word {w}. How many {l}'s do you see?", "Is there any letter {l} in {w}, and how many?",
         "Do you know how many times {l} is in {w}?", "In {w}, how many {l}'s are there?", "Number of {l}'s in {w}?",
         "[Find|Give me] the number of {l}'s in {w}.", "{l}'s in {w}?", "{w} [has|contains] how many {l}'s?",
         "Go through {w} and count the {l}'s.", "Check {w} for the letter {l}. How many?", "count {l} in {w}",
@@ -342,6 +378,7 @@ ASKS = {
         "The end of {w} is which letter?", "In {w}, what is the last letter?", "End of {w}, which letter?"),
         val=("Tell me the last letter of {w}.",), test=("The word {w} ends with which letter?",)),
 }
+ASKS = {kind: asks._replace(shared=asks.shared + LETTER_ASKS[kind]) for kind, asks in ASKS.items()}
 KIND_WEIGHTS = {"count": 60, "spell": 14, "length": 14, "first": 6, "last": 6}
 
 
@@ -380,10 +417,12 @@ def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
 
 
 def draw_word(rng: random.Random, split: str) -> str:
-    """Held out: a rare word. In train also a common one, and half of the time one that is none."""
+    """Held out: a rare word. In train also a common one, and now and then one that is none."""
     if split != "train":
         return rng.choice(members(RARE_WORDS, split, "word"))
-    return made_word(rng) if rng.random() < 0.5 else rng.choice(WORDS + members(RARE_WORDS, split, "word"))
+    if rng.random() < 0.4:
+        return made_word(rng)
+    return rng.choice(WORDS + COMMON_WORDS + members(RARE_WORDS, split, "word"))
 
 
 def letters(rng: random.Random, split: str) -> Item:
@@ -401,6 +440,6 @@ DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these word
 
 
 def spelling_drill(rng: random.Random) -> list[dict]:
-    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs."""
-    words = [draw_word(rng, "train") for _ in range(rng.choice((3, 4, 6, 8)))]
+    """Several common words in one answer, not measured: a token's letters for a quarter of what a question costs."""
+    words = [rng.choice(WORDS + COMMON_WORDS) for _ in range(rng.choice((3, 4, 6, 8)))]
     return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), ", ".join(map(" ".join, words)) + ".")

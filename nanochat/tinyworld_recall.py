@@ -15,17 +15,11 @@ from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, J
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
 from nanochat.tinyworld_puzzles import made_word
 from nanochat.tinyworld_talk import DONT_KNOW, Item, small_talk, turns
+from nanochat.tinyworld_wordings import LEADS, MEMORY_ASKS, MEMORY_TELLS, READING_FRAMES, TAILS, WHO_ASKS
 
 # -----------------------------------------------------------------------------
 # Reading
 
-READING_FRAMES = (
-    "{story} {question}", "{story} {question}", "{story}\n\n{question}", "{story}\n{question}",
-    "Read this story. {story} {question}", "Here is a little story: {story}\nQuestion: {question}",
-    "{story}\nNow answer: {question}", "Story: {story}\n\n{question}", "I will tell you something. {story} {question}",
-    "Listen: {story} So, {question}", "{story} Now tell me: {question}", "Text: {story}\nQuestion: {question}\nAnswer:",
-    "I have a question about this text. {story} {question}", "Answer from the story. {story} {question}",
-    "{question} Here is the story: {story}", "Please read: {story} {question}")
 ASIDES = ("[The sun was shining.|It was a quiet day.|Nobody was in a hurry.|There were clouds in the sky.]",
           "[The birds were singing.|A clock struck ten.|Somebody was laughing.|It smelled of summer.]",
           "[The streets were still empty.|Leaves were falling.|A dog barked somewhere.|It had been a long week.]")
@@ -33,20 +27,12 @@ KINDS = {"a": "person", "b": "person", "c": "person", "p": "place", "t": "thing"
          "j": "job", "l": "flower", "q": "number", "d": "day", "m": "month", "h": "hobby", "n": "name", "w": "weather"}
 
 
-WHO = ("Who was it that {}?", "Tell me who {}.", "Do you know who {}?", "I wonder who {}.", "Name the one who {}.",
-       "Which of them {}?", "Can you say who {}?", "Who is it that {}?", "Please say who {}.", "And who {}?",
-       "So who {}?", "Who of them {}?", "Say who it is that {}.")
-LEADS = ("So", "And", "In the story,", "In this text,", "Please say:", "Just tell me:", "If you read it:",
-         "Look again:", "Now", "From the text:")
-TAILS = (", do you know?", ", can you tell me?", " in this story?", " in the text?", ", please?", ", did you notice?")
-
-
 def loosely(rng: random.Random, question: str) -> str:
     """Asked less plainly, in training alone: held-out questions have no such words."""
     first, rest = question.split(" ", 1)
     style = rng.random()
     if first == "Who" and rest.split()[0] not in ("did", "does", "do") and style < 0.5:
-        return rng.choice(WHO).format(rest.rstrip("?"))
+        return rng.choice(WHO_ASKS).format(rest.rstrip("?"))
     if style < 0.75 and first in ("Who", "What", "Which", "Where", "When", "How", "Whose", "On", "In"):
         return f"{rng.choice(LEADS)} {first.lower()} {rest}"
     return question.rstrip("?") + rng.choice(TAILS)
@@ -99,7 +85,7 @@ def reading(rng: random.Random, split: str) -> Item:
         reply = who_at_last(question, reply, slots[slot])
         if split == "train" and rng.random() < LOOSE_SHARE:
             question = loosely(rng, question)
-        prompt = question if conversation else rng.choice(READING_FRAMES).format(story=story, question=question)
+        prompt = question if conversation else say(rng, rng.choice(READING_FRAMES), story=story, question=question)
         conversation += turns(prompt, reply)
     return Item(conversation, slots[slot],
                 {"kind": slot_kind(slot), "rivals": rivals(slots, slot, story, question), "question": question,
@@ -279,7 +265,13 @@ def memory_value(rng: random.Random, slot: str, split: str) -> str:
 
 def told(rng: random.Random, slot: str, value: str) -> list[dict]:
     statements, replies, _, _ = MEMORIES[slot]
-    return turns(capital(say(rng, rng.choice(statements), v=value)), capital(say(rng, replies, v=value)))
+    return turns(capital(say(rng, rng.choice(statements + MEMORY_TELLS[slot]), v=value)),
+                 capital(say(rng, replies, v=value)))
+
+
+def memory_asks(slot: str) -> Asks:
+    asks = MEMORIES[slot][2]
+    return asks._replace(shared=asks.shared + MEMORY_ASKS[slot])
 
 
 def telling(rng: random.Random, values: dict[str, str]) -> list[list[dict]]:
@@ -301,7 +293,7 @@ def memory(rng: random.Random, split: str) -> Item:
     parts = telling(rng, values) + [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
     asked = rng.sample(slots, len(slots) if split == "train" and rng.random() < 0.6 else 1)
     for slot in asked:
-        question = dress(rng, capital(say(rng, MEMORIES[slot][2].draw(rng, split, ()))))
+        question = dress(rng, capital(say(rng, memory_asks(slot).draw(rng, split, ()))))
         parts.append(turns(question, capital(say(rng, MEMORIES[slot][3], v=values[slot]))))
     others = [value for name, value in values.items() if name != slot and value != values[slot]]
     return Item(sum(parts, []), values[slot], {"kind": slot, "rivals": others, "question": question})
@@ -311,7 +303,7 @@ def not_told(rng: random.Random) -> list[dict]:
     """Something is told and something else is asked, so that memory does not turn into guessing."""
     slots = rng.sample(tuple(MEMORIES), 2)
     parts = telling(rng, {slots[1]: memory_value(rng, slots[1], "train")}) if rng.random() < 0.6 else []
-    question = dress(rng, say(rng, rng.choice(MEMORIES[slots[0]][2].shared)))
+    question = dress(rng, say(rng, rng.choice(memory_asks(slots[0]).shared)))
     return sum(parts, []) + turns(question, f"{rng.choice(DONT_KNOW)} You have not told me that.")
 
 

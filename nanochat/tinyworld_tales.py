@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 from nanochat.tinyworld import COLOURS, DAYS, MONTHS, NOVEL_SHARE, PLACES, WEATHER, Asks, capital, say, split_of
+from nanochat.tinyworld_wordings import STORY_ASKS
 
 HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse goat pig hen lamb wolf deer badger
 turtle crow donkey beaver otter lion monkey elephant penguin dragon king queen prince princess girl boy farmer sailor
@@ -68,7 +69,7 @@ def events_of(treasure: str) -> tuple[str, ...]:
 
 
 # How a wish is put into words. {kind} is "sad " before the word story, {mood} ", with a sad end" after all.
-STORY_ASKS = Asks(
+EVENT_ASKS = Asks(
     ("[Tell me|Write|Write me|Make up|Please tell me|Tell us|Read me] a [|short |little |new ]{kind}story about a {h} "
      "who {e} a {t}{place}{mood}.",
      "[Can|Could|Will|Would] you [tell me|write|make up] a [|short |little ]{kind}story about a {h} who {e} a "
@@ -140,9 +141,12 @@ PLACE_WISHES = "[ near the {p}| near the {p}| at the {p}| by the {p}]"
 
 def asks_of(wish: dict[str, str]) -> Asks:
     if wish["hero"] and wish["treasure"]:
-        return STORY_ASKS if wish["event"] else PAIR_ASKS
-    assert not wish["event"], wish
-    return HERO_ASKS if wish["hero"] else TREASURE_ASKS if wish["treasure"] else OPEN_ASKS
+        asks, name = (EVENT_ASKS, "event") if wish["event"] else (PAIR_ASKS, "pair")
+    else:
+        assert not wish["event"], wish
+        asks, name = ((HERO_ASKS, "hero") if wish["hero"] else (TREASURE_ASKS, "treasure") if wish["treasure"] else
+                      (OPEN_ASKS, "open"))
+    return asks._replace(shared=asks.shared + STORY_ASKS[name])
 
 
 def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:

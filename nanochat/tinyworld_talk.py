@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from nanochat.tinyworld import (
     COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, SPLITS, Asks, bare, capital,
-    core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
+    core, dress, expand, has_long_stretch, just_words, made_name, people, say, spans, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
+from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
 # -----------------------------------------------------------------------------
 # What a conversation is
@@ -559,8 +560,12 @@ def framed(name: str) -> Asks:
                       for frame in FRAMES[part]))
 
 
+def whole_questions(name: str) -> tuple[str, ...]:
+    return IDENTITY[name].asks.shared + IDENTITY_ASKS[name]
+
+
 def identity_asks(name: str) -> Asks:
-    return Asks(IDENTITY[name].asks.shared + framed(name).shared, *IDENTITY[name].asks[1:])
+    return Asks(whole_questions(name) + framed(name).shared, *IDENTITY[name].asks[1:])
 
 
 @functools.cache
@@ -574,7 +579,7 @@ def identity_forms(name: str, split: str, is_novel: bool, is_framed: bool = Fals
     forms = split_forms(identity_asks(name), split, is_novel, "identity")
     if split != "train":
         forms = tuple(form for form in forms if not spans(form) & identity_spans())
-    whole = set(expand(*IDENTITY[name].asks.shared))
+    whole = set(expand(*whole_questions(name)))
     return forms if is_novel else tuple(form for form in forms if (form not in whole) == is_framed)
 
 
@@ -761,12 +766,15 @@ def unlisted_forms(split: str) -> tuple[str, ...]:
 
 @functools.cache
 def unknown_forms(kind: str, split: str) -> tuple[str, ...]:
-    """The wordings of a split. In those about an invented name the name is what is held out, not the wording."""
+    """The wordings of a split. In those about an invented name the name is what is held out, not the wording, unless it
+    says eight words without the name."""
     if kind == "unlisted":
         return unlisted_forms(split)
     asks = UNKNOWNS[kind][1]
+    asks = asks._replace(shared=asks.shared + UNKNOWN_ASKS[kind])
     if kind == "name":
-        return expand(*asks.shared, *asks.held_out(split))
+        forms = expand(*asks.shared, *asks.held_out(split))
+        return forms if split == "train" else tuple(form for form in forms if not has_long_stretch(form))
     own = () if split == "train" else split_forms(asks, split, True, "unknown")
     return split_forms(asks, split, False, "unknown") + own
 

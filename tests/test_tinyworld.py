@@ -20,8 +20,10 @@ from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, item
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
-from nanochat.tinyworld_puzzles import RARE_WORDS, WORDS, letters_answer, spelled
-from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, pool_of, who_at_last
+from nanochat.tinyworld_puzzles import COMMON_WORDS, RARE_WORDS, WORDS, letters_answer, spelled
+from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, loosely, pool_of, who_at_last
+from nanochat.tinyworld_wordings import (CLAUSE_FRAMES, IDENTITY_ASKS, LETTER_ASKS, MEMORY_ASKS, MEMORY_TELLS,
+                                          NAME_FRAMES, READING_FRAMES, SUM_ASKS)
 from tasks.tinyworld import TinyWorld
 
 HELD_OUT = ("val", "test")
@@ -86,6 +88,19 @@ print(hashlib.sha256(json.dumps(made).encode()).hexdigest())
 """
 
 
+def test_the_wordings_have_the_slots_of_their_rooms():
+    for kind, forms in LETTER_ASKS.items():
+        wanted = {"w", "l"} if kind == "count" else {"w"}
+        assert all(set(re.findall(r"{(\w+)}", form)) == wanted for form in expand(*forms)), kind
+    for forms in SUM_ASKS.values():
+        assert all({"a", "b"} <= set(re.findall(r"{(\w+)}", form)) <= set("abnmtgp") for form in expand(*forms))
+    assert not any("{" in form for forms in IDENTITY_ASKS.values() for form in forms)
+    assert all(form.count("{it}") == 1 for form in expand(*NAME_FRAMES, *CLAUSE_FRAMES))
+    assert all(form.count("{story}") == form.count("{question}") == 1 for form in expand(*READING_FRAMES))
+    assert {slot: all(form.count("{v}") == 1 for form in expand(*forms)) for slot, forms in MEMORY_TELLS.items()} == \
+        {slot: not any("{" in form for form in MEMORY_ASKS[slot]) for slot in MEMORIES}
+
+
 def test_every_process_makes_the_same_world():
     prints = {subprocess.run([sys.executable, "-c", FINGERPRINT], cwd=Path(__file__).parents[1], text=True, check=True,
                              capture_output=True, env=os.environ | {"PYTHONHASHSEED": seed}).stdout for seed in "12"}
@@ -143,7 +158,7 @@ def test_tool_calls_say_what_python_says(train_chats):
 # Letters
 
 def test_thousands_of_words_are_spelled():
-    words = WORDS + RARE_WORDS
+    words = WORDS + COMMON_WORDS + RARE_WORDS
     assert len(set(words)) == len(words) > 1700 and all(re.fullmatch("[a-z]+", word) for word in words)
 
 
