@@ -1,9 +1,9 @@
 """Attention behind one signature: `attention` for whole rows, `attention_cached` over a KV cache.
 
 Both run torch's scaled_dot_product_attention, on any device and in any dtype; it is the reference that
-faster paths are tested against. One there is: on a CPU, short masked rows and what is cached are multiplied out. A
-window counts the keys a query sees, itself included; -1 is all of them. Left out: kernels that skip masked blocks,
-so on a GPU a window costs as much as full.
+faster paths are tested against. They are for a CPU: rows of up to 512 and what is cached are multiplied out, and a
+short window looks at the keys of two blocks. A window counts the keys a query sees, itself included; -1 is all of them.
+Left out: kernels that skip masked blocks, so on a GPU a window costs as much as full.
 """
 
 import torch

@@ -51,7 +51,7 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 12, "reading": 20, "memory": 7, "story": 6,
+WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 14, "reading": 21, "memory": 7, "story": 6,
            "unknown": 6, "comparing": 5, "format": 6}
 UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}

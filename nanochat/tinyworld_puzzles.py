@@ -417,10 +417,10 @@ def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
 
 
 def draw_word(rng: random.Random, split: str) -> str:
-    """Held out: a rare word. In train also a common one, and now and then one that is none."""
+    """Held out: a rare word. In train also a common one, and half of the time one that is none."""
     if split != "train":
         return rng.choice(members(RARE_WORDS, split, "word"))
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         return made_word(rng)
     return rng.choice(WORDS + COMMON_WORDS + members(RARE_WORDS, split, "word"))
 
@@ -440,6 +440,6 @@ DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these word
 
 
 def spelling_drill(rng: random.Random) -> list[dict]:
-    """Several common words in one answer, not measured: a token's letters for a quarter of what a question costs."""
-    words = [rng.choice(WORDS + COMMON_WORDS) for _ in range(rng.choice((3, 4, 6, 8)))]
+    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs."""
+    words = [draw_word(rng, "train") for _ in range(rng.choice((3, 4, 6, 8)))]
     return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), ", ".join(map(" ".join, words)) + ".")
