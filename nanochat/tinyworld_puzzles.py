@@ -430,7 +430,8 @@ def letters(rng: random.Random, split: str) -> Item:
     kind = rng.choices(tuple(KIND_WEIGHTS), tuple(KIND_WEIGHTS.values()))[0]
     letter = rng.choice(word if rng.random() < 0.85 else "abcdefghijklmnopqrstuvwxyz")
     shown = f'"{word}"' if rng.random() < 0.6 else word
-    question = dress(rng, say(rng, ASKS[kind].draw(rng, split, ("{w}",)), l=letter, w=shown))
+    form = ASKS[kind].draw(rng, split, ("{w}",)).replace("{l}", "{{l}}")  # filled in last: "a in" is no "an in"
+    question = dress(rng, say(rng, form, w=shown).format(l=letter))
     answer, text = letters_answer(kind, word, letter)
     return Item(turns(question, text), answer, {"kind": kind, "word": word, "letter": letter, "question": question})
 

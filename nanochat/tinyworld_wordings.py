@@ -1,8 +1,8 @@
-"""More ways to ask, so many that no template is seen: for what nanochat is, for facts, letters and sums.
+"""The many ways in which people ask, tell and wish, so many that one does not see the template. Tables only.
 
-The rooms keep the wordings that show what a question is about; here are those that people come up with. "[a|b]" is a
-choice, and slots are filled as in the room that a table is named after. Whether a reading is held out is decided there,
-by its words. What the held-out splits ask in words of their own stands in the rooms, not here.
+The rooms (tinyworld_facts, _talk, _puzzles, _recall, _tales) keep the wordings that show what a question is about, and
+those that a held-out split has to itself; here is what people come up with. "[a|b]" is a choice, slots are filled as in
+the room, and whether a reading is held out is decided there, by its words. Written without sight of what is held out.
 """
 
 # Around a noun phrase {it}, such as "the capital of France", and around a clause, such as "what its capital is".

@@ -157,6 +157,15 @@ def test_tool_calls_say_what_python_says(train_chats):
 # -----------------------------------------------------------------------------
 # Letters
 
+def test_a_letter_is_asked_for_by_its_name():
+    """"How often is a in apple?" once became "an in apple", by the rule that makes an article of it."""
+    asked = [it.meta for it in (item("letters", "train", i) for i in range(4000)) if it.meta["kind"] == "count"]
+    vowels = [meta for meta in asked if meta["letter"] == "a"]
+    assert len(vowels) > 100
+    for meta in vowels:
+        assert re.search(r"\b(a|as|a's)\b", meta["question"].lower().replace(meta["word"], "")), meta["question"]
+
+
 def test_thousands_of_words_are_spelled():
     words = WORDS + COMMON_WORDS + RARE_WORDS
     assert len(set(words)) == len(words) > 1700 and all(re.fullmatch("[a-z]+", word) for word in words)
