@@ -25,7 +25,8 @@ def told(*contents: str) -> list[dict]:
 
 def items(stranger) -> list[tuple[str, list[dict], str, dict]]:
     """(skill, messages, answer, meta) as tinyworld_grade.grade takes them."""
-    found = [("facts", told(q), FACTS[kind].answers[key], {"kind": kind, "key": key}) for q, kind, key in stranger.FACTS]
+    found = [("facts", told(q), FACTS[kind].answers[key], {"kind": kind, "key": key})
+             for q, kind, key in stranger.FACTS]
     found += [("identity", told(q), "", {"aspect": aspect}) for q, aspect in stranger.IDENTITY]
     found += [("arithmetic", told(q), str(result), {}) for q, result in stranger.ARITHMETIC]
     found += [("letters", told(q), answer, {"kind": kind}) for q, answer, kind in stranger.LETTERS]

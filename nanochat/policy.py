@@ -34,7 +34,7 @@ class PolicySequence(NamedTuple):
 
 
 class PolicyBatch(NamedTuple):
-    inputs: dict                    # of GPT.loss_sum; row_weights are advantages, 1 where replayed; logprobs_out the model's
+    inputs: dict                    # of GPT.loss_sum; row_weights are advantages, 1 where replayed; fills logprobs_out
     sampled_logprobs: torch.Tensor  # (B, T) the engine's; NaN where the target was not sampled
 
 

@@ -68,6 +68,12 @@ class Asks(NamedTuple):
     def held_out(self, split: str) -> tuple[str, ...]:
         return () if split == "train" else getattr(self, split)
 
+    def widened(self, more: tuple[str, ...]) -> "Asks":
+        """With more shared phrasings, but for those that a split has to itself."""
+        own = {core(form) for form in expand(*self.val, *self.test)}
+        return self._replace(shared=self.shared + tuple(
+            form for form in more if own.isdisjoint(map(core, expand(form)))))
+
     def draw(self, rng: random.Random, split: str, content: tuple[str, ...] | None = None) -> str:
         """A wording for content that is itself held out: any shared one, now and then one of the split's own. Where
         `content` names the slots that hold it, a shared one with eight words in a row without it stays in train."""
@@ -87,7 +93,7 @@ def _without_long_stretches(templates: tuple[str, ...], content: tuple[str, ...]
 @functools.cache
 def has_long_stretch(form: str) -> bool:
     """Whether eight words of it stand in a row without a slot among them."""
-    return any(not re.search("{", " ".join(window)) for window in _eight_in_a_row(form))
+    return any("{" not in "".join(window) for window in _eight_in_a_row(form))
 
 
 def _eight_in_a_row(form: str) -> list[list[str]]:

@@ -52,7 +52,7 @@ def story(rng: random.Random, split: str) -> Item:
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
 WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 14, "reading": 21, "memory": 7, "story": 6,
-           "unknown": 6, "comparing": 5, "format": 6}
+           "unknown": 7, "comparing": 5, "format": 6}
 UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}

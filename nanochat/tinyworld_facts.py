@@ -448,7 +448,7 @@ LARKBROOK = {
               "How much does [{x}|the {n}] cost in Larkbrook?", "For how much can I buy {x}?"),
              ("How many coins must I bring for {x}?",), ("I would like to buy {x}. How many coins is that?",))),
 }
-FACTS = {name: kind._replace(asks=kind.asks._replace(shared=kind.asks.shared + FACT_ASKS[name]))
+FACTS = {name: kind._replace(asks=kind.asks.widened(FACT_ASKS[name]))
          for name, kind in (WIDE_WORLD | LARKBROOK).items()}
 NUMBER_KINDS = ("parts", "time", "price")
 TITLES = {

@@ -131,7 +131,7 @@ SUMS = {
         test=("{a} {t} go into {b} boxes equally. How many {t} are in one box?",
               "Can you tell me {a} divided by {b}?")),
 }
-SUMS = {op: asks._replace(shared=asks.shared + SUM_ASKS[op]) for op, asks in SUMS.items()}
+SUMS = {op: asks.widened(SUM_ASKS[op]) for op, asks in SUMS.items()}
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
@@ -378,7 +378,7 @@ ASKS = {
         "The end of {w} is which letter?", "In {w}, what is the last letter?", "End of {w}, which letter?"),
         val=("Tell me the last letter of {w}.",), test=("The word {w} ends with which letter?",)),
 }
-ASKS = {kind: asks._replace(shared=asks.shared + LETTER_ASKS[kind]) for kind, asks in ASKS.items()}
+ASKS = {kind: asks.widened(LETTER_ASKS[kind]) for kind, asks in ASKS.items()}
 KIND_WEIGHTS = {"count": 60, "spell": 14, "length": 14, "first": 6, "last": 6}
 
 

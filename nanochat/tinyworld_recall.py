@@ -269,9 +269,9 @@ def told(rng: random.Random, slot: str, value: str) -> list[dict]:
                  capital(say(rng, replies, v=value)))
 
 
+@functools.cache
 def memory_asks(slot: str) -> Asks:
-    asks = MEMORIES[slot][2]
-    return asks._replace(shared=asks.shared + MEMORY_ASKS[slot])
+    return MEMORIES[slot][2].widened(MEMORY_ASKS[slot])
 
 
 def telling(rng: random.Random, values: dict[str, str]) -> list[list[dict]]:

@@ -128,6 +128,8 @@ OPEN_ASKS = Asks(
      "I am bored. Tell me a {kind}story{place}{mood}.", "It is late. Tell me a {kind}story{place}{mood}."),
     val=("Could I hear a {kind}tale{place}{mood}?", "How about a {kind}story{place}{mood}?"),
     test=("Invent a {kind}story for me{place}{mood}.", "My child wants a {kind}story{place}{mood}."))
+WISH_ASKS = {wished: asks.widened(STORY_ASKS[wished]) for wished, asks in (
+    ("event", EVENT_ASKS), ("pair", PAIR_ASKS), ("hero", HERO_ASKS), ("treasure", TREASURE_ASKS), ("open", OPEN_ASKS))}
 MOOD_WISHES = {
     "happy": "[, with a happy end|, with a happy ending|, and let it end happily|, and make it happy]",
     "sad": "[, with a sad end|, with a sad ending|, and let it end sadly|, and make it sad]",
@@ -141,12 +143,9 @@ PLACE_WISHES = "[ near the {p}| near the {p}| at the {p}| by the {p}]"
 
 def asks_of(wish: dict[str, str]) -> Asks:
     if wish["hero"] and wish["treasure"]:
-        asks, name = (EVENT_ASKS, "event") if wish["event"] else (PAIR_ASKS, "pair")
-    else:
-        assert not wish["event"], wish
-        asks, name = ((HERO_ASKS, "hero") if wish["hero"] else (TREASURE_ASKS, "treasure") if wish["treasure"] else
-                      (OPEN_ASKS, "open"))
-    return asks._replace(shared=asks.shared + STORY_ASKS[name])
+        return WISH_ASKS["event" if wish["event"] else "pair"]
+    assert not wish["event"], wish
+    return WISH_ASKS["hero" if wish["hero"] else "treasure" if wish["treasure"] else "open"]
 
 
 def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:

@@ -770,8 +770,7 @@ def unknown_forms(kind: str, split: str) -> tuple[str, ...]:
     says eight words without the name."""
     if kind == "unlisted":
         return unlisted_forms(split)
-    asks = UNKNOWNS[kind][1]
-    asks = asks._replace(shared=asks.shared + UNKNOWN_ASKS[kind])
+    asks = UNKNOWNS[kind][1].widened(UNKNOWN_ASKS[kind])
     if kind == "name":
         forms = expand(*asks.shared, *asks.held_out(split))
         return forms if split == "train" else tuple(form for form in forms if not has_long_stretch(form))

@@ -1290,7 +1290,8 @@ LETTER_ASKS = {
         "We are [making|painting] a sign for the shop and it will say {w}. How many {l}'s do we need?",
         "The baker puts {w} on a cake in sugar letters. How many of [them|those letters] are {l}[?| exactly?]",
         "A boy in my class has to copy {w}. How many times will his pencil [draw|make] the letter {l}?",
-        "I have a box of wooden letters and want to lay {w}. How many {l}'s [must I take|do I take out|should I look for]?",
+        "I have a box of wooden letters and want to lay {w}. How many {l}'s [must I take|do I take "
+        "out|should I look for]?",
         "The teacher wrote {w} on the board and asked us to count the {l}'s. [What should I say|How many are there]?",
         "The {l} key on my [phone|computer] is broken. How often would I [miss|need] it for {w}?",
         "My brother says {w} and I [say|shout] how many {l}'s it has. What [do I say|must I shout]?",
@@ -1298,7 +1299,8 @@ LETTER_ASKS = {
         "Two girls [argue|are fighting] about the letter {l} in {w}. How often is it [there|in there], tell them.",
         "My cat walked over the keyboard but I still managed to type {w}. How many {l}'s [are in that|did I type]?",
         "There was a note on the table. It said only {w}. Count the {l}'s [on that note|in it], would you?",
-        "For homework I have to find the letter {l}. The first word on the list is {w}. How many [are there|did I need to find]?",
+        "For homework I have to find the letter {l}. The first word on the list is {w}. How many [are "
+        "there|did I need to find]?",
         "My little sister learns the letter {l} this week. She [found|met|read] {w}. How many {l}'s for her to circle?",
         "The printer [eats|swallows|loses] every {l}. I print {w}. How many letters are missing?",
         "A spelling bee, a big hall, and my word is {w}. How many {l}'s will I have to [say|name]?",
@@ -1371,7 +1373,8 @@ LETTER_ASKS = {
         "My daughter writes {w} on the wall. Which letters does she [write|paint], one by one?",
         "Grandma has to write {w} on a parcel. [Spell it for her|Tell her the letters].",
         "The boy at the desk does not know how {w} is written. [Help him|Tell him], letter by letter.",
-        "I am on the phone with the baker and must spell {w} for him. What [letters do I say|do I say, letter by letter]?",
+        "I am on the phone with the baker and must spell {w} for him. What [letters do I say|do I say, "
+        "letter by letter]?",
         "A lady at the office asks me to spell {w}. [How do I spell it|Which letters do I say]?",
         "My son has a test tomorrow and {w} is on the list. Can you [spell it|spell that one]?",
         "We are painting {w} on a boat. What letters [go|do we paint] on it, from left to right?",
@@ -1443,7 +1446,8 @@ LETTER_ASKS = {
         "Our teacher wants us to count letters. Mine is the word {w}. How many [do I get|should I find]?",
         "She spelled {w} without stopping. How many letters did she [say|name]?",
         "We play a game with letter tiles and I put down {w}. How many tiles [are those|did I use]?",
-        "My little brother claps for each letter. The word he got is {w}. How many times does he [clap|clap his hands]?",
+        "My little brother claps for each letter. The word he got is {w}. How many times does he [clap|clap "
+        "his hands]?",
         "The printer takes one second for a letter. How many seconds for {w}, [then|you think]?",
         "Only [short|little] words fit on the ring. My wife wants {w}. How many letters is that?",
         "A bird sat on the sign that says {w}. How many letters does that word [have|count]?",

@@ -14,7 +14,7 @@ RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a 
 BASE="--total-batch-size 4096 --num-iterations 250 $RATES --eval-every 50 --save-every 100"
 MID="--init-lr-frac 0.7 --save-every 200"
 SFT="--init-lr-frac 0.8 --max-seq-len 256 --save-every 200"
-RL="--skills format --num-iterations 120 --prompts-per-step 64 --replay 128 --init-lr-frac 0.08 --max-new-tokens 48 --eval-every 30"
+RL="--skills format --num-iterations 150 --prompts-per-step 64 --replay 192 --init-lr-frac 0.08 --max-new-tokens 48 --eval-every 30"
 BASE_EVAL=""
 CHAT_EVAL=""
 

@@ -287,9 +287,9 @@ def main(args):
                 model, reference, batches, tally, clip=clip, kl=args.kl)
             result = train_step(model, optimizer, weighted, guard, lr_mult=lr_mult, momentum=MOMENTUM,
                                 is_told_to_stop=stop.signum is not None)
-            for policy_batch in batches if update == 0 else ():
-                # the engine must have sampled from the policy that was trained: what each says of the same tokens
-                tally.add_gap(policy_batch)
+            if update == 0:  # the engine must have sampled from the policy that was trained
+                for policy_batch in batches:
+                    tally.add_gap(policy_batch)
             stopping = stopping or result.is_told_to_stop  # after the last of them, as a straight run would
             if result.problem:
                 break

@@ -14,14 +14,16 @@ import pytest
 from nanochat import tinyworld, tinyworld_plots
 from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
-from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, core, expand, is_name_of, made_name, person_name, spans,
+from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name_of, made_name, person_name, spans,
                                 spliced_name, split_of, with_articles)
 from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, item
+from nanochat.tinyworld_facts import FACTS
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import HELD_OUT_PLOTS, PLOTS, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
-from nanochat.tinyworld_puzzles import COMMON_WORDS, RARE_WORDS, WORDS, letters_answer, spelled
-from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, loosely, pool_of, who_at_last
+from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, letters_answer, spelled
+from nanochat.tinyworld_recall import ASIDES, MEMORIES, POOLS, loosely, memory_asks, pool_of, who_at_last
+from nanochat.tinyworld_tales import WISH_ASKS
 from nanochat.tinyworld_wordings import (CLAUSE_FRAMES, IDENTITY_ASKS, LETTER_ASKS, MEMORY_ASKS, MEMORY_TELLS,
                                           NAME_FRAMES, READING_FRAMES, SUM_ASKS)
 from tasks.tinyworld import TinyWorld
@@ -86,6 +88,16 @@ made = [*documents("train", 100, 3), *conversations("train", 1000, 3),
         *(item(s, "test", 7).conversation for s in SKILLS)]
 print(hashlib.sha256(json.dumps(made).encode()).hexdigest())
 """
+
+
+def test_no_shared_phrasing_is_one_that_a_split_has_to_itself():
+    rooms = {"facts": [kind.asks for kind in FACTS.values()], "letters": ASKS.values(), "sums": SUMS.values(),
+             "memory": map(memory_asks, MEMORIES), "stories": WISH_ASKS.values()}
+    for room, all_asks in rooms.items():
+        for asks in all_asks:
+            shared, val, test = ({core(form) for form in expand(*forms)} for forms in asks)
+            assert not shared & (val | test) and not val & test, (room, shared & (val | test), val & test)
+    assert Asks(("a {x}",), ("is it {x}",)).widened(("[Is it|Was it] {x}?", "b {x}")).shared == ("a {x}", "b {x}")
 
 
 def test_the_wordings_have_the_slots_of_their_rooms():

@@ -7,9 +7,8 @@ import pytest
 
 from nanochat.tinyworld import PLACES, SPLITS, expand
 from nanochat.tinyworld_grade import grade, has_phrase
-from nanochat.tinyworld_tales import (EVENTS, HEROES, HERO_ASKS, MOODS, OPEN_ASKS, PAIR_ASKS, EVENT_ASKS, TREASURES,
-                                      TREASURE_ASKS, UNMADE, complete, draw_wish, events_of, story_question,
-                                      tell_tale, wish_split)
+from nanochat.tinyworld_tales import (EVENTS, HEROES, MOODS, TREASURES, UNMADE, WISH_ASKS, complete, draw_wish,
+                                      events_of, story_question, tell_tale, wish_split)
 
 HELD_OUT = ("val", "test")
 FOX = {"hero": "fox", "event": "finds", "treasure": "key", "place": "mill", "mood": "happy"}
@@ -114,7 +113,7 @@ def test_questions_of_train_are_not_asked_elsewhere():
 
 
 def test_a_wish_can_be_phrased_in_many_ways():
-    for asks in (EVENT_ASKS, PAIR_ASKS, HERO_ASKS, TREASURE_ASKS, OPEN_ASKS):
+    for asks in WISH_ASKS.values():
         shared = set(expand(*asks.shared))
         assert len(shared) >= 40 and asks.val and asks.test
         assert not shared & set(expand(*asks.val, *asks.test)) and not set(asks.val) & set(asks.test)
