@@ -535,26 +535,19 @@ def _as_questions(found: dict[tuple[str, str, str], str]) -> tuple[tuple[str, st
     return tuple((kind, key, question) for (kind, key, _), question in found.items())
 
 
+@functools.cache
 def _all_questions(split: str, is_novel: bool) -> tuple[tuple[str, str, str], ...]:
     if not is_novel:
         return _shared_questions()[split]
     return _as_questions({asked[:3]: asked.question for asked in _asked(lambda fact: fact.asks.held_out(split))})
 
 
-class HeldOut(NamedTuple):
-    """Questions of the other splits: their bare words, and all their eight words in a row."""
-    cores: frozenset[str]
-    spans: frozenset[tuple[str, ...]]
-
-    def has(self, question: str) -> bool:
-        return core(question) in self.cores or not spans(question).isdisjoint(self.spans)
-
-
 @functools.cache
-def held_out_facts() -> HeldOut:
+def _held_out() -> tuple[frozenset[str], frozenset[tuple[str, ...]]]:
+    """The bare questions of the other splits, and their spans of eight words."""
     questions = [question for split in ("val", "test") for is_novel in (False, True)
                  for *_, question in _all_questions(split, is_novel)]
-    return HeldOut(frozenset(map(core, questions)), frozenset().union(*map(spans, questions)))
+    return frozenset(map(core, questions)), frozenset().union(*map(spans, questions))
 
 
 @functools.cache
@@ -563,8 +556,9 @@ def fact_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str, 
     questions = _all_questions(split, is_novel)
     if split != "train":
         return questions
-    held_out = held_out_facts()
-    return tuple(asked for asked in questions if not held_out.has(asked[-1]))
+    cores, held_out_spans = _held_out()
+    return tuple((kind, key, question) for kind, key, question in questions
+                 if core(question) not in cores and not spans(question) & held_out_spans)
 
 
 @functools.cache
