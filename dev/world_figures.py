@@ -68,7 +68,7 @@ def prose_figures() -> dict:
 
 
 def fact_figures() -> dict:
-    asked = Counter((kind, key) for kind, key, _ in fact_questions("train"))
+    asked = Counter((kind, key) for is_own in (False, True) for kind, key, _ in fact_questions("train", is_own))
     facts = [(kind, key) for kind, fact_kind in FACTS.items() for key in fact_kind.answers]
     return {"num_facts": len(facts), "fewest_training_questions": min(asked[fact] for fact in facts)}
 

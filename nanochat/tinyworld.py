@@ -56,29 +56,32 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-NOVEL_SHARE = 0.25  # of held-out items are asked in a phrasing, told in a plot, that is all their split's own
+
+OWN_SHARE = {"train": 0.4, "val": 0.25, "test": 0.25}  # of questions and scenes are worded and made as only a split has them
 
 
 class Asks(NamedTuple):
-    """Ways to ask. `shared` ones are held out together with their content, the others as phrasings of their own."""
+    """Ways to ask. `shared` ones are held out together with their content; besides, every split has some to itself, so
+    that training can be asked in more ways and what is measured stays the same."""
     shared: tuple[str, ...]
     val: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    train: tuple[str, ...] = ()
 
-    def held_out(self, split: str) -> tuple[str, ...]:
-        return () if split == "train" else getattr(self, split)
+    def own(self, split: str) -> tuple[str, ...]:
+        return getattr(self, split)
 
-    def widened(self, more: tuple[str, ...]) -> "Asks":
-        """With more shared phrasings, but for those that a split has to itself."""
-        own = {core(form) for form in expand(*self.val, *self.test)}
-        return self._replace(shared=self.shared + tuple(
-            form for form in more if own.isdisjoint(map(core, expand(form)))))
+    def taught(self, more: tuple[str, ...]) -> "Asks":
+        """With more ways that training has to itself, but for those that another split has to itself."""
+        others = {core(form) for form in expand(*self.val, *self.test)}
+        return self._replace(train=self.train + tuple(
+            form for form in more if others.isdisjoint(map(core, expand(form)))))
 
     def draw(self, rng: random.Random, split: str, content: tuple[str, ...] | None = None) -> str:
         """A wording for content that is itself held out: any shared one, now and then one of the split's own. Where
         `content` names the slots that hold it, a shared one with eight words in a row without it stays in train."""
-        own = self.held_out(split)
-        if own and rng.random() < NOVEL_SHARE:
+        own = self.own(split)
+        if own and rng.random() < OWN_SHARE[split]:
             return rng.choice(own)
         is_free = split == "train" or content is None
         return rng.choice(self.shared if is_free else _without_long_stretches(self.shared, content))
@@ -88,12 +91,6 @@ class Asks(NamedTuple):
 def _without_long_stretches(templates: tuple[str, ...], content: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(form for form in expand(*templates)
                  if all(set(window) & set(content) for window in _eight_in_a_row(form)))
-
-
-@functools.cache
-def has_long_stretch(form: str) -> bool:
-    """Whether eight words of it stand in a row without a slot among them."""
-    return any("{" not in "".join(window) for window in _eight_in_a_row(form))
 
 
 def _eight_in_a_row(form: str) -> list[list[str]]:

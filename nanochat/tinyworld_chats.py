@@ -11,7 +11,7 @@ import functools
 import random
 from typing import Iterator
 
-from nanochat.tinyworld import NOVEL_SHARE, SPLITS, bare, dress
+from nanochat.tinyworld import OWN_SHARE, SPLITS, bare, dress
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
@@ -23,18 +23,18 @@ OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training:
 
 
 @functools.cache
-def questions_by_fact(split: str, is_novel: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def questions_by_fact(split: str, is_own: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """(kind, key, questions): a fact is drawn first, since some kinds have three times the phrasings of others."""
     grouped: dict[tuple[str, str], list[str]] = {}
-    for kind, key, question in fact_questions(split, is_novel):
+    for kind, key, question in fact_questions(split, is_own):
         grouped.setdefault((kind, key), []).append(question)
     return tuple((*fact, tuple(questions)) for fact, questions in grouped.items()
                  for _ in range(OFTEN.get(fact[0], 1) if split == "train" else 1))
 
 
 def facts(rng: random.Random, split: str) -> Item:
-    is_novel = split != "train" and rng.random() < NOVEL_SHARE
-    kind, key, questions = rng.choice(questions_by_fact(split, is_novel))
+    is_own = rng.random() < OWN_SHARE[split]
+    kind, key, questions = rng.choice(questions_by_fact(split, is_own))
     question = dress(rng, rng.choice(questions))
     return Item(turns(question, answer_fact(rng, kind, key)), bare(FACTS[kind].answers[key]),
                 {"kind": kind, "key": key, "question": question})
@@ -51,9 +51,9 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 16, "identity": 15, "arithmetic": 9, "letters": 14, "reading": 21, "memory": 7, "story": 6,
-           "unknown": 7, "comparing": 5, "format": 6}
-UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 5, "drill": 5}
+WEIGHTS = {"facts": 16, "identity": 17, "arithmetic": 8, "letters": 13, "reading": 22, "memory": 6, "story": 5,
+           "unknown": 6, "comparing": 5, "format": 6}
+UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 4, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)

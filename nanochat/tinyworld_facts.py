@@ -11,11 +11,10 @@ Left out: seasons south of the equator, doubtful answers (what is the opposite o
 import functools
 import random
 import re
-from typing import Callable, Iterator, NamedTuple
+from typing import NamedTuple
 
-from nanochat.tinyworld import (DAYS, MONTHS, SPLITS, Asks, capital, core, expand, has_long_stretch, spans, split_of,
-                                with_articles)
-from nanochat.tinyworld_wordings import CLAUSE_FRAMES, FACT_ASKS, NAME_FRAMES
+from nanochat.tinyworld import DAYS, MONTHS, Asks, capital, core, expand, spans, split_of, with_articles
+from nanochat.tinyworld_wordings import FACT_ASKS, MORE_CLAUSE_FRAMES, MORE_NAME_FRAMES
 
 
 class FactKind(NamedTuple):
@@ -82,15 +81,26 @@ WARES = {  # the shop of Uncle Bram
 # plural. Of "legs of a spider" {n} and {o} ({O}) are the two halves, and {s} is the plural of the second. A job has a
 # verb {v} ({vs}), a workplace a word {at}, a ware a colour {c}.
 
+NAME_FRAMES = (
+    "[What is|What's|So what is] {it}?", "[Tell me|Please tell me|Give me] {it}.", "{it}?",
+    "I [forgot|need to know|want to know] {it}.", "[Do you know|Can you tell me|Could you tell me] {it}?",
+    "And {it}?", "[Name|Say] {it}.", "{it}, please.", "What might {it} be?")
+CLAUSE_FRAMES = (
+    "[Tell me|Please tell me|I wonder|I forgot|I want to know|I would like to know|I do not know|Guess] {it}.",
+    "[Do you know|Can you tell me|Could you tell me|Do you remember|Can you say|Any idea] {it}?",
+    "I am not sure {it}.", "My [friend|teacher|son] asks {it}.", "[Say|Explain] {it}.")
+
 
 def asks(names: str, clauses: str, own: tuple[str, ...], val: tuple[str, ...], test: tuple[str, ...]) -> Asks:
     """All frames around the noun phrases and clauses ("/" between them), then the kind's own questions."""
-    frames = [(NAME_FRAMES, names), (CLAUSE_FRAMES, clauses)]
-    shared = tuple(frame.replace("{it}", it) for forms, its in frames for it in its.split("/") if it for frame in forms)
+    def framed(name_frames, clause_frames):
+        return tuple(frame.replace("{it}", it) for frames, its in ((name_frames, names), (clause_frames, clauses))
+                     for it in its.split("/") if it for frame in frames)
     clause = clauses.split("/")[0]
-    return Asks(shared + own,
+    return Asks(framed(NAME_FRAMES, CLAUSE_FRAMES) + own,
                 val=(f"Please let me know {clause}.", f"I am asking myself {clause}.", *val),
-                test=(f"Help me remember {clause}.", f"Somebody asked me {clause}.", *test))
+                test=(f"Help me remember {clause}.", f"Somebody asked me {clause}.", *test),
+                train=framed(MORE_NAME_FRAMES, MORE_CLAUSE_FRAMES))
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -448,7 +458,7 @@ LARKBROOK = {
               "How much does [{x}|the {n}] cost in Larkbrook?", "For how much can I buy {x}?"),
              ("How many coins must I bring for {x}?",), ("I would like to buy {x}. How many coins is that?",))),
 }
-FACTS = {name: kind._replace(asks=kind.asks.widened(FACT_ASKS[name]))
+FACTS = {name: kind._replace(asks=kind.asks.taught(FACT_ASKS[name]))
          for name, kind in (WIDE_WORLD | LARKBROOK).items()}
 NUMBER_KINDS = ("parts", "time", "price")
 TITLES = {
@@ -499,61 +509,34 @@ def phrase(kind: str, key: str, form: str) -> str:
     return capital(with_articles(form.format(**fact_slots(kind, key))))
 
 
-class Asked(NamedTuple):
-    kind: str
-    key: str
-    words: str      # bare
-    question: str
-    form: str
-
-
-def _asked(forms: Callable[[FactKind], tuple[str, ...]]) -> Iterator[Asked]:
-    """All facts in these forms, but for questions that give their answer away."""
-    for kind, fact in FACTS.items():
-        readings = expand(*forms(fact))
-        for key, answer in fact.answers.items():
+@functools.cache
+def _all_questions(split: str, is_own: bool) -> tuple[tuple[str, str, str], ...]:
+    """(kind, key, question), but for those that give their answer away."""
+    found = {}
+    for kind, (answers, _, forms) in FACTS.items():
+        readings = expand(*(forms.own(split) if is_own else forms.shared))
+        for key, answer in answers.items():
             given_away = f" {plain(answer).lower()} "
             for form in readings:
                 question = phrase(kind, key, form)
                 words = core(question)
-                if given_away not in f" {words} ":
-                    yield Asked(kind, key, words, question, form)
-
-
-@functools.cache
-def _shared_questions() -> dict[str, tuple[tuple[str, str, str], ...]]:
-    """Of each split (kind, key, question) in the phrasings that all share, decided by the question's words. A phrasing
-    that says eight words before it names what it is about is for training alone: no question with it would be new."""
-    found: dict[str, dict] = {split: {} for split in SPLITS}
-    for asked in _asked(lambda fact: fact.asks.shared):
-        split = "train" if has_long_stretch(asked.form) else split_of("fact", asked.words)
-        found[split].setdefault(asked[:3], asked.question)
-    return {split: _as_questions(asked) for split, asked in found.items()}
-
-
-def _as_questions(found: dict[tuple[str, str, str], str]) -> tuple[tuple[str, str, str], ...]:
+                if given_away not in f" {words} " and (is_own or split_of("fact", words) == split):
+                    found.setdefault((kind, key, words), question)
     return tuple((kind, key, question) for (kind, key, _), question in found.items())
-
-
-@functools.cache
-def _all_questions(split: str, is_novel: bool) -> tuple[tuple[str, str, str], ...]:
-    if not is_novel:
-        return _shared_questions()[split]
-    return _as_questions({asked[:3]: asked.question for asked in _asked(lambda fact: fact.asks.held_out(split))})
 
 
 @functools.cache
 def _held_out() -> tuple[frozenset[str], frozenset[tuple[str, ...]]]:
     """The bare questions of the other splits, and their spans of eight words."""
-    questions = [question for split in ("val", "test") for is_novel in (False, True)
-                 for *_, question in _all_questions(split, is_novel)]
+    questions = [question for split in ("val", "test") for is_own in (False, True)
+                 for *_, question in _all_questions(split, is_own)]
     return frozenset(map(core, questions)), frozenset().union(*map(spans, questions))
 
 
 @functools.cache
-def fact_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str, str], ...]:
+def fact_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str, str], ...]:
     """All (kind, key, question) of a split: the shared phrasings, each in one split by its words, or its own ones."""
-    questions = _all_questions(split, is_novel)
+    questions = _all_questions(split, is_own)
     if split != "train":
         return questions
     cores, held_out_spans = _held_out()

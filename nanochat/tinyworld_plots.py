@@ -2,7 +2,7 @@
 
 A plot is told with a cast drawn for it, so no two tellings share their names, places and things. In a question, the
 answer's slot decides what competes with it: a slot's first letter is its kind (a b c are people). Names are of the
-split, and each held-out split has plots of its own besides the shared ones.
+split, and each split has plots of its own besides the shared ones; those of training are in tinyworld_scenes.py.
 """
 
 import functools
@@ -10,8 +10,9 @@ import random
 import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, NOVEL_SHARE, PETS, PLACES,
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, OWN_SHARE, PETS, PLACES,
                                 QUANTITIES, WEATHER, capital, cast_people, expand, made_name, say, split_of)
+from nanochat.tinyworld_scenes import SCENES, TRAITS
 
 POOLS = {"c": COLOURS, "p": PLACES, "t": GOODS, "f": FOODS, "k": PETS, "j": JOBS, "l": FLOWERS, "q": QUANTITIES,
          "d": DAYS, "m": MONTHS, "h": HOBBIES}
@@ -250,8 +251,8 @@ PLOTS = (
           ("[When do they stay|On which day are they] in bed?", "d1", "They stay in bed on {d1}."),
           ("Where does {a} walk[| to]?", "p1", "{a} walks to the {p1}."))),
 )
-HELD_OUT_PLOTS = {
-    "train": (),
+OWN_PLOTS = {
+    "train": tuple(Plot(*scene) for scene in SCENES),
     "val": (
         Plot(("{a} painted the {t1} {c1}.", "{b} painted the {t2} {c2}.", "They worked from morning until evening.",
               "On {d1} the paint was dry."),
@@ -638,7 +639,8 @@ def _known_verbs(kind: str, split: str) -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def _known_states(split: str) -> tuple:
-    return tuple(state for state in STATES if split_of("state", state[0]) in ("train", split))
+    known = tuple(state for state in STATES if split_of("state", state[0]) in ("train", split))
+    return known + TRAITS if split == "train" else known
 
 
 def _draw_verb(rng, kind: str, split: str, strange: float) -> tuple[str, str]:
@@ -724,16 +726,15 @@ def side_by_side(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
 
 
 IMPROVISED_SHARE = 0.6  # of the scenes that are not a held-out split's own
-SIDE_BY_SIDE_SHARE = 0.2  # of all scenes in training, an exercise; held-out stories are none
+SIDE_BY_SIDE_SHARE = 0.1  # of the others in training, an exercise; held-out stories are none
 
 
 def draw_plot(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
-    """An improvised or a shared plot, outside of train now and then one of the split's own; names are of the split. A
+    """An improvised or a shared plot, or now and then one of the split's own; names are of the split. A
     share of the improvised verbs is `strange`, known to nobody ("Anna talvined a kite"): who is to find such a one
     again must look, where a known verb tempts to guess."""
-    own = HELD_OUT_PLOTS[split]
-    if own and rng.random() < NOVEL_SHARE:
-        return rng.choice(own)
+    if rng.random() < OWN_SHARE[split]:
+        return rng.choice(OWN_PLOTS[split])
     if split == "train" and rng.random() < SIDE_BY_SIDE_SHARE:
         return side_by_side(rng, split, strange)
     while rng.random() < IMPROVISED_SHARE:

@@ -131,7 +131,7 @@ SUMS = {
         test=("{a} {t} go into {b} boxes equally. How many {t} are in one box?",
               "Can you tell me {a} divided by {b}?")),
 }
-SUMS = {op: asks.widened(SUM_ASKS[op]) for op, asks in SUMS.items()}
+SUMS = {op: asks.taught(SUM_ASKS[op]) for op, asks in SUMS.items()}
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
@@ -309,7 +309,7 @@ naughty neat newspaper nibble noodle nutmeg oatmeal obey object observe obvious 
 orbit orchestra otherwise outdoor outfit oval overcoat oyster paddle paddock palm pant panther papaya pardon parent
 parsley parsnip passenger paste pattern pause pavement peach peacock peanut pearl pedal pelican pepper perch perfume
 petal photo pillar pinch pineapple pitch planet plaster player plenty poison polar police popular porch portrait
-poster pottery powder practice prairie praise pride prison professor project protect public pulse pumpkin punch puppet
+poster pottery powder practice prairie pride prison professor project protect public pulse pumpkin punch puppet
 pure pyramid quality quarrel quilt raccoon radish railway raisin ranch range rapid raspberry reflect refuse region
 reindeer rescue rhubarb rhythm rise rooster rotten route royal runner rural saddle sardine satellite scale scarecrow
 scene scissors sculpture seaside seesaw seldom sense separate shape shelter shore shower shrimp sideways sight signal
@@ -378,7 +378,7 @@ ASKS = {
         "The end of {w} is which letter?", "In {w}, what is the last letter?", "End of {w}, which letter?"),
         val=("Tell me the last letter of {w}.",), test=("The word {w} ends with which letter?",)),
 }
-ASKS = {kind: asks.widened(LETTER_ASKS[kind]) for kind, asks in ASKS.items()}
+ASKS = {kind: asks.taught(LETTER_ASKS[kind]) for kind, asks in ASKS.items()}
 KIND_WEIGHTS = {"count": 60, "spell": 14, "length": 14, "first": 6, "last": 6}
 
 

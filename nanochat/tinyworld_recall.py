@@ -10,21 +10,34 @@ import hashlib
 import random
 import re
 
-from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, PETS, PLACES, Asks,
-                                capital, dress, made_name, people, person_name, say)
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, OWN_SHARE, PETS, PLACES,
+                                Asks, capital, dress, made_name, people, person_name, say)
+from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
 from nanochat.tinyworld_puzzles import made_word
 from nanochat.tinyworld_talk import DONT_KNOW, Item, small_talk, turns
-from nanochat.tinyworld_wordings import LEADS, MEMORY_ASKS, MEMORY_TELLS, READING_FRAMES, TAILS, WHO_ASKS
+from nanochat.tinyworld_wordings import LEADS, MEMORY_ASKS, MEMORY_TELLS, MORE_READING_FRAMES, TAILS, WHO_ASKS
 
 # -----------------------------------------------------------------------------
 # Reading
 
+READING_FRAMES = (
+    "{story} {question}", "{story} {question}", "{story}\n\n{question}", "{story}\n{question}",
+    "Read this story. {story} {question}", "Here is a little story: {story}\nQuestion: {question}",
+    "{story}\nNow answer: {question}", "Story: {story}\n\n{question}", "I will tell you something. {story} {question}",
+    "Listen: {story} So, {question}", "{story} Now tell me: {question}", "Text: {story}\nQuestion: {question}\nAnswer:",
+    "I have a question about this text. {story} {question}", "Answer from the story. {story} {question}",
+    "{question} Here is the story: {story}", "Please read: {story} {question}")
 ASIDES = ("[The sun was shining.|It was a quiet day.|Nobody was in a hurry.|There were clouds in the sky.]",
           "[The birds were singing.|A clock struck ten.|Somebody was laughing.|It smelled of summer.]",
           "[The streets were still empty.|Leaves were falling.|A dog barked somewhere.|It had been a long week.]")
 KINDS = {"a": "person", "b": "person", "c": "person", "p": "place", "t": "thing", "f": "food", "k": "animal",
          "j": "job", "l": "flower", "q": "number", "d": "day", "m": "month", "h": "hobby", "n": "name", "w": "weather"}
+
+
+def in_frame(rng: random.Random, split: str, story: str, question: str) -> str:
+    is_own = split == "train" and rng.random() < OWN_SHARE[split]
+    return say(rng, rng.choice(MORE_READING_FRAMES if is_own else READING_FRAMES), story=story, question=question)
 
 
 def loosely(rng: random.Random, question: str) -> str:
@@ -43,9 +56,9 @@ ASKS_WHO = re.compile(r"(?:Who|Which person|Say who|So who|Who was it that) (?!d
 
 def who_at_last(question: str, reply: str, name: str) -> str:
     """"Who bought the kite?" is answered "The one who bought the kite is Anna.": what was asked is said again before
-    the name, which a small model finds better from there than from the question. Not of what somebody could not do."""
+    the name, which a small model finds better from there than from the question. Not of what somebody did not do."""
     asked = ASKS_WHO.fullmatch(question)
-    return f"The one who {asked[1]} is {name}." if asked else reply
+    return f"The one who {asked[1]} is {name}." if asked and not NEGATION.search(question) else reply
 
 
 LOOSE_SHARE = 0.2  # of the questions in training
@@ -85,7 +98,7 @@ def reading(rng: random.Random, split: str) -> Item:
         reply = who_at_last(question, reply, slots[slot])
         if split == "train" and rng.random() < LOOSE_SHARE:
             question = loosely(rng, question)
-        prompt = question if conversation else say(rng, rng.choice(READING_FRAMES), story=story, question=question)
+        prompt = question if conversation else in_frame(rng, split, story, question)
         conversation += turns(prompt, reply)
     return Item(conversation, slots[slot],
                 {"kind": slot_kind(slot), "rivals": rivals(slots, slot, story, question), "question": question,
@@ -263,20 +276,21 @@ def memory_value(rng: random.Random, slot: str, split: str) -> str:
     return rng.choice(pool_of(slot, split)) if slot in POOLS else made_name(rng, split)
 
 
-def told(rng: random.Random, slot: str, value: str) -> list[dict]:
+def told(rng: random.Random, split: str, slot: str, value: str) -> list[dict]:
     statements, replies, _, _ = MEMORIES[slot]
-    return turns(capital(say(rng, rng.choice(statements + MEMORY_TELLS[slot]), v=value)),
-                 capital(say(rng, replies, v=value)))
+    if split == "train" and rng.random() < OWN_SHARE[split]:
+        statements = MEMORY_TELLS[slot]
+    return turns(capital(say(rng, rng.choice(statements), v=value)), capital(say(rng, replies, v=value)))
 
 
 @functools.cache
 def memory_asks(slot: str) -> Asks:
-    return MEMORIES[slot][2].widened(MEMORY_ASKS[slot])
+    return MEMORIES[slot][2].taught(MEMORY_ASKS[slot])
 
 
-def telling(rng: random.Random, values: dict[str, str]) -> list[list[dict]]:
+def telling(rng: random.Random, split: str, values: dict[str, str]) -> list[list[dict]]:
     """What is told, a part per exchange; now and then two or three things in one breath."""
-    parts = [told(rng, slot, value) for slot, value in values.items()]
+    parts = [told(rng, split, slot, value) for slot, value in values.items()]
     while len(parts) > 1 and rng.random() < 0.4:
         (first, _), (second, reply) = parts[:2]
         parts[:2] = [turns(f"{first['content']} {second['content']}", reply["content"])]
@@ -290,7 +304,7 @@ def memory(rng: random.Random, split: str) -> Item:
     if "town" in slots and "birthday" in slots:  # "I was born in" would tell both
         slots.remove("birthday")
     values = {slot: memory_value(rng, slot, split) for slot in slots}
-    parts = telling(rng, values) + [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
+    parts = telling(rng, split, values) + [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
     asked = rng.sample(slots, len(slots) if split == "train" and rng.random() < 0.6 else 1)
     for slot in asked:
         question = dress(rng, capital(say(rng, memory_asks(slot).draw(rng, split, ()))))
@@ -302,8 +316,8 @@ def memory(rng: random.Random, split: str) -> Item:
 def not_told(rng: random.Random) -> list[dict]:
     """Something is told and something else is asked, so that memory does not turn into guessing."""
     slots = rng.sample(tuple(MEMORIES), 2)
-    parts = telling(rng, {slots[1]: memory_value(rng, slots[1], "train")}) if rng.random() < 0.6 else []
-    question = dress(rng, say(rng, rng.choice(memory_asks(slots[0]).shared)))
+    parts = telling(rng, "train", {slots[1]: memory_value(rng, slots[1], "train")}) if rng.random() < 0.6 else []
+    question = dress(rng, say(rng, memory_asks(slots[0]).draw(rng, "train")))
     return sum(parts, []) + turns(question, f"{rng.choice(DONT_KNOW)} You have not told me that.")
 
 
@@ -346,6 +360,6 @@ def lookup(rng: random.Random) -> list[dict]:
     for x, y in rng.sample(pairs, len(pairs)):
         question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
         reply = who_at_last(question, reply, x)
-        prompt = question if conversation else rng.choice(READING_FRAMES).format(story=text, question=question)
+        prompt = question if conversation else in_frame(rng, "train", text, question)
         conversation += turns(prompt, reply)
     return conversation

@@ -11,7 +11,7 @@ import random
 import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import COLOURS, DAYS, MONTHS, NOVEL_SHARE, PLACES, WEATHER, Asks, capital, say, split_of
+from nanochat.tinyworld import COLOURS, DAYS, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, say, split_of
 from nanochat.tinyworld_wordings import STORY_ASKS
 
 HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse goat pig hen lamb wolf deer badger
@@ -128,7 +128,7 @@ OPEN_ASKS = Asks(
      "I am bored. Tell me a {kind}story{place}{mood}.", "It is late. Tell me a {kind}story{place}{mood}."),
     val=("Could I hear a {kind}tale{place}{mood}?", "How about a {kind}story{place}{mood}?"),
     test=("Invent a {kind}story for me{place}{mood}.", "My child wants a {kind}story{place}{mood}."))
-WISH_ASKS = {wished: asks.widened(STORY_ASKS[wished]) for wished, asks in (
+WISH_ASKS = {wished: asks.taught(STORY_ASKS[wished]) for wished, asks in (
     ("event", EVENT_ASKS), ("pair", PAIR_ASKS), ("hero", HERO_ASKS), ("treasure", TREASURE_ASKS), ("open", OPEN_ASKS))}
 MOOD_WISHES = {
     "happy": "[, with a happy end|, with a happy ending|, and let it end happily|, and make it happy]",
@@ -149,10 +149,10 @@ def asks_of(wish: dict[str, str]) -> Asks:
 
 
 def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:
-    """The wish in words: in train a shared phrasing, elsewhere now and then one of the split's own."""
+    """The wish in words: a shared phrasing, or now and then one of the split's own."""
     asks, mood, is_before = asks_of(wish), wish["mood"], rng.random() < 0.5
-    own = asks.held_out(split)
-    form = rng.choice(own if own and rng.random() < NOVEL_SHARE else asks.shared)
+    own = asks.own(split)
+    form = rng.choice(own if own and rng.random() < OWN_SHARE[split] else asks.shared)
     text = say(rng, form, h=wish["hero"], e=wish["event"], t=wish["treasure"],
                kind=MOOD_KINDS[mood] if mood and is_before else "",
                place=say(rng, PLACE_WISHES, p=wish["place"]) if wish["place"] else "",

