@@ -56,8 +56,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-
-OWN_SHARE = {"train": 0.4, "val": 0.25, "test": 0.25}  # of questions and scenes are worded and made as only a split has them
+OWN_SHARE = {"train": 0.4, "val": 0.25, "test": 0.25}  # of questions are worded as only their split does
 
 
 class Asks(NamedTuple):

@@ -10,7 +10,7 @@ import random
 import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, OWN_SHARE, PETS, PLACES,
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, PETS, PLACES,
                                 QUANTITIES, WEATHER, capital, cast_people, expand, made_name, say, split_of)
 from nanochat.tinyworld_scenes import SCENES, TRAITS
 
@@ -725,19 +725,20 @@ def side_by_side(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
     return Plot((told,), tuple(asks))
 
 
-IMPROVISED_SHARE = 0.6  # of the scenes that are not a held-out split's own
-SIDE_BY_SIDE_SHARE = 0.1  # of the others in training, an exercise; held-out stories are none
+OWN_PLOT_SHARE = 0.25  # of all scenes are the split's own plots
+IMPROVISED_SHARE = {"train": 0.7, "val": 0.6, "test": 0.6}  # of the others
+SIDE_BY_SIDE_SHARE = 0.18  # of the others in training, an exercise; held-out stories are none
 
 
 def draw_plot(rng: random.Random, split: str, strange: float = 0.0) -> Plot:
-    """An improvised or a shared plot, or now and then one of the split's own; names are of the split. A
-    share of the improvised verbs is `strange`, known to nobody ("Anna talvined a kite"): who is to find such a one
-    again must look, where a known verb tempts to guess."""
-    if rng.random() < OWN_SHARE[split]:
+    """An improvised or a shared plot, or now and then one of the split's own; names are of the split. A share of the
+    improvised verbs is `strange`, known to nobody ("Anna talvined a kite"): who is to find such a one again must look,
+    where a known verb tempts to guess."""
+    if rng.random() < OWN_PLOT_SHARE:
         return rng.choice(OWN_PLOTS[split])
     if split == "train" and rng.random() < SIDE_BY_SIDE_SHARE:
         return side_by_side(rng, split, strange)
-    while rng.random() < IMPROVISED_SHARE:
+    while rng.random() < IMPROVISED_SHARE[split]:
         plot = improvise(rng, split, strange)
         if len(plot.scene) >= 2 and len(plot.asks) >= 2:
             return plot

@@ -416,11 +416,11 @@ def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
     return letter, f"I spell it: {' '.join(word)}. The {kind} letter is {letter}."
 
 
-def draw_word(rng: random.Random, split: str) -> str:
-    """Held out: a rare word. In train also a common one, and half of the time one that is none."""
+def draw_word(rng: random.Random, split: str, made_share: float = 0.5) -> str:
+    """Held out: a rare word. In train also a common one, and a share of words that are none."""
     if split != "train":
         return rng.choice(members(RARE_WORDS, split, "word"))
-    if rng.random() < 0.5:
+    if rng.random() < made_share:
         return made_word(rng)
     return rng.choice(WORDS + COMMON_WORDS + members(RARE_WORDS, split, "word"))
 
@@ -441,6 +441,7 @@ DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these word
 
 
 def spelling_drill(rng: random.Random) -> list[dict]:
-    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs."""
-    words = [draw_word(rng, "train") for _ in range(rng.choice((3, 4, 6, 8)))]
+    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs. Mostly real
+    words: behind a space a common one is a single token, whose letters must be known by heart."""
+    words = [draw_word(rng, "train", made_share=0.25) for _ in range(rng.choice((3, 4, 6, 8)))]
     return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), ", ".join(map(" ".join, words)) + ".")

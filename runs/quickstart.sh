@@ -203,7 +203,7 @@ forget_stale_report() { # of before, or of another model
     if [ $NUM_RUN -gt 0 ] || ! grep -qs "\"$TAG\"" "$report"; then rm -f "$report"; fi
 }
 
-# The embedded world's 175,000 conversations would take longer to write and encode than all the rest.
+# The embedded world's 192,000 conversations would take longer to write and encode than all the rest.
 make_smoke_chats() {
     CHAT_DATA="$NANOCHAT_BASE_DIR/chats.jsonl"
     .venv/bin/python -c '

@@ -19,11 +19,12 @@ from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name
 from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, item
 from nanochat.tinyworld_facts import CLAUSE_FRAMES, FACTS, NAME_FRAMES
 from nanochat.tinyworld_grade import grade
-from nanochat.tinyworld_plots import OWN_PLOTS, PLOTS, cast, improvise, plot_questions, side_by_side, tell
+from nanochat.tinyworld_plots import OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, letters_answer, spelled
 from nanochat.tinyworld_recall import (ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, lookup, memory_asks, pool_of,
                                        who_at_last)
+from nanochat.tinyworld_scenes import SCENES, TRAITS
 from nanochat.tinyworld_tales import WISH_ASKS
 from nanochat.tinyworld_wordings import (IDENTITY_ASKS, LETTER_ASKS, MEMORY_ASKS, MEMORY_TELLS, MORE_CLAUSE_FRAMES,
                                           MORE_NAME_FRAMES, MORE_READING_FRAMES, SUM_ASKS)
@@ -259,6 +260,22 @@ def test_a_question_asked_loosely_keeps_its_words():
 def test_who_it_was_is_said_last(question, reply):
     plain = {"Who did Ben meet?": "Ben met Anna."}.get(question, "Anna bought a kite.")
     assert who_at_last(question, plain, "Anna") == reply
+
+
+def five_in_a_row(texts):
+    """Slots count as words, whatever their number."""
+    words = [re.findall(r"\{\w+\}|[a-z']+", re.sub(r"\{(\w)\d?\}", r"{\1}", form.lower())) for form in expand(*texts)]
+    return {tuple(found[i:i + 5]) for found in words for i in range(len(found) - 4)}
+
+
+def test_what_training_has_to_itself_tells_and_asks_nothing_as_a_held_out_scene_does():
+    def texts(scenes):
+        return [text for told, asks in scenes for text in (*told, *(ask[0] for ask in asks))]
+    held_out = five_in_a_row(texts(OWN_PLOTS["val"] + OWN_PLOTS["test"]))
+    states = [((told,), asks) for told, asks in STATES if split_of("state", told) != "train"]
+    assert not five_in_a_row(texts(SCENES)) & held_out
+    assert not five_in_a_row(told for told, _ in TRAITS) & five_in_a_row(texts(states))
+    assert len(SCENES) >= 150 and len(TRAITS) >= 100 and len(held_out) > 90
 
 
 def test_an_exercise_in_looking_up_shows_no_seams():
