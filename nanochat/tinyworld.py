@@ -4,8 +4,8 @@
 same text. What is held out is decided by content: `split_of` hashes a name, a pair of operands, a wish or a phrasing,
 and whoever draws for "train" never gets what belongs to "val" or "test". The rooms: tinyworld_facts (what is true
 everywhere, and the town), _plots and _tales (scenes and stories), _prose (documents), _talk, _puzzles and _recall
-(skills), _wordings (ways to ask), _chats (the mixture) and _grade. Left out: a world with a memory. Beside the
-townspeople of the facts, two documents that mention Anna do not agree on who she is.
+(skills), _wordings and _scenes (what training has to itself), _chats (the mixture) and _grade. Left out: a world with
+a memory. Beside the townspeople of the facts, two documents that mention Anna do not agree on who she is.
 """
 
 import functools

@@ -545,6 +545,19 @@ def fact_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str, st
 
 
 @functools.cache
+def unanswerable(kind: str, key: str) -> tuple[str, ...]:
+    """All that training asks for a fact of the kind, of a key that no fact tells of. Asked for in the plainest wordings
+    alone, the unknown taught that these are never to be answered ("What is the opposite of hot?")."""
+    slots = {"x": key, "n": plain(key), "s": plural(plain(key))}
+    slots |= {letter.upper(): capital(text) for letter, text in slots.items()}
+    cores, held_out_spans = _held_out()
+    forms = expand(*FACTS[kind].asks.shared, *FACTS[kind].asks.train)
+    questions = dict.fromkeys(capital(with_articles(form.format(**slots))) for form in forms)
+    return tuple(question for question in questions
+                 if core(question) not in cores and not spans(question) & held_out_spans)
+
+
+@functools.cache
 def fact_sentences(kind: str, key: str) -> tuple[str, ...]:
     """The fact in all its wordings; the first two are meant as answers."""
     return tuple(phrase(kind, key, form) for form in FACTS[kind].says)

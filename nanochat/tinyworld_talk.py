@@ -17,7 +17,7 @@ from typing import NamedTuple
 from nanochat.tinyworld import (
     COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, OPENERS, OWN_SHARE, PETS, PLACES, SPLITS, Asks, bare, capital,
     core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
-from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain, unanswerable
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
 # -----------------------------------------------------------------------------
@@ -778,9 +778,20 @@ pencil cloud shoe guitar tree button August kitchen violin carpet""".split(),
 @functools.cache
 def unlisted_forms(split: str) -> tuple[str, ...]:
     """Questions that sound like those for facts, about things no fact tells of. The things are held out."""
-    return tuple(with_articles(form.format(x=x)) for kind, (things, forms) in UNLISTED.items() for x in things
-                 if not {x, f"a {x}", f"an {x}"} & set(FACTS[kind].answers) and split_of("unlisted", x) == split
-                 for form in expand(*forms))
+    return tuple(with_articles(form.format(x=x)) for kind, x in unlisted_things(split)
+                 for form in expand(*UNLISTED[kind][1]))
+
+
+@functools.cache
+def unlisted_things(split: str) -> tuple[tuple[str, str], ...]:
+    return tuple((kind, x) for kind, (things, _) in UNLISTED.items() for x in things
+                 if not {x, f"a {x}", f"an {x}"} & set(FACTS[kind].answers) and split_of("unlisted", x) == split)
+
+
+def unlisted_question(rng: random.Random) -> str:
+    """For training: in any wording that asks for a fact of the kind."""
+    kind, thing = rng.choice(unlisted_things("train"))
+    return rng.choice(unanswerable(kind, with_articles(f"a {thing}") if kind in ("sound", "baby") else thing))
 
 
 @functools.cache
@@ -799,13 +810,15 @@ def unknown_forms(kind: str, split: str, is_own: bool = False) -> tuple[str, ...
         return expand(*asks.train) if is_own else expand(*asks.shared, *(asks.own(split) if split != "train" else ()))
     if split == "train":
         return trained_forms(asks, tuple(map(unknown_asks, UNKNOWNS)), is_own, "unknown")
-    return tuple(form for is_own in (False, True) for form in held_out_forms(asks, split, is_own, "unknown"))
+    return held_out_forms(asks, split, False, "unknown") + held_out_forms(asks, split, True, "unknown")
 
 
 def unknown(rng: random.Random, split: str) -> Item:
     kind = rng.choices(tuple(UNKNOWNS), [weight for weight, _, _ in UNKNOWNS.values()])[0]
     is_own = split == "train" and rng.random() < OWN_SHARE[split]
     form, name = rng.choice(unknown_forms(kind, split, is_own)), made_name(rng, split)
+    if kind == "unlisted" and split == "train":
+        form = unlisted_question(rng)
     in_form = name.lower() if re.search("a {z}|opposite|baby {z}|the word|mean", form) else name
     question = dress(rng, with_articles(form.format(z=in_form)))
     answer = f"{rng.choice(DONT_KNOW)} {say(rng, UNKNOWNS[kind][2], z=in_form)}"

@@ -11,7 +11,7 @@ from nanochat.tinyworld import MONTHS, SPLITS, core, dress, spans, split_of
 from nanochat.tinyworld_facts import fact_questions
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_talk import (IDENTITY, LISTS, UNKNOWNS, comparing, formatted, identity, identity_forms,
-                                     identity_questions, small_talk, unknown, unknown_forms)
+                                     identity_questions, small_talk, unknown, unknown_forms, unlisted_question)
 
 MAKERS = {"identity": identity, "unknown": unknown, "comparing": comparing, "format": formatted}
 HELD_OUT = ("val", "test")
@@ -69,6 +69,17 @@ def test_ignorance_is_asked_for_in_400_ways_without_invented_names():
     forms = {core(form) for kind in UNKNOWNS if kind != "name" for is_own in (False, True)
              for form in unknown_forms(kind, "train", is_own)}
     assert len(forms) >= 800 and len(unknown_forms("name", "train")) >= 40
+
+
+def test_what_no_fact_tells_is_asked_for_in_the_wordings_of_facts():
+    """A wording in which nothing known is asked for would tell by itself that the answer is not known."""
+    rng = random.Random(0)
+    known = {core(question) for split in SPLITS for is_own in (False, True)
+             for *_, question in fact_questions(split, is_own)}
+    drawn = [unlisted_question(rng) for _ in range(4000)]
+    assert len(set(drawn)) > 3000 and not set(map(core, drawn)) & known
+    plain = [question for question in drawn if question.startswith("What is the opposite of ")]
+    assert 0 < len(plain) / len(drawn) < 0.01
 
 
 def test_nothing_unknown_is_a_fact_or_about_itself():
