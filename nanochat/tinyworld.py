@@ -161,6 +161,11 @@ def spans(question: str) -> set[tuple[str, ...]]:
     return {tuple(words[i:i + 8]) for i in range(len(words) - 7)}
 
 
+def is_apart(question: str, cores: set[str], held_out_spans: set[tuple[str, ...]]) -> bool:
+    """Whether its bare words are none of `cores` and no eight of them in a row are held out."""
+    return core(question) not in cores and not spans(question) & held_out_spans
+
+
 # -----------------------------------------------------------------------------
 # Names, places, things
 

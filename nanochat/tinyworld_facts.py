@@ -13,7 +13,7 @@ import random
 import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import DAYS, MONTHS, Asks, capital, core, expand, spans, split_of, with_articles
+from nanochat.tinyworld import DAYS, MONTHS, Asks, capital, core, expand, is_apart, spans, split_of, with_articles
 from nanochat.tinyworld_wordings import FACT_ASKS, MORE_CLAUSE_FRAMES, MORE_NAME_FRAMES
 
 
@@ -540,8 +540,7 @@ def fact_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str, st
     if split != "train":
         return questions
     cores, held_out_spans = _held_out()
-    return tuple((kind, key, question) for kind, key, question in questions
-                 if core(question) not in cores and not spans(question) & held_out_spans)
+    return tuple(asked for asked in questions if is_apart(asked[-1], cores, held_out_spans))
 
 
 @functools.cache
@@ -553,8 +552,7 @@ def unanswerable(kind: str, key: str) -> tuple[str, ...]:
     cores, held_out_spans = _held_out()
     forms = expand(*FACTS[kind].asks.shared, *FACTS[kind].asks.train)
     questions = dict.fromkeys(capital(with_articles(form.format(**slots))) for form in forms)
-    return tuple(question for question in questions
-                 if core(question) not in cores and not spans(question) & held_out_spans)
+    return tuple(question for question in questions if is_apart(question, cores, held_out_spans))
 
 
 @functools.cache

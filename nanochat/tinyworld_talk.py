@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from nanochat.tinyworld import (
     COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, OPENERS, OWN_SHARE, PETS, PLACES, SPLITS, Asks, bare, capital,
-    core, dress, expand, just_words, made_name, people, say, spans, split_of, with_articles)
+    core, dress, expand, is_apart, just_words, made_name, people, say, spans, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain, unanswerable
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
@@ -70,7 +70,7 @@ def trained_forms(asks: Asks, others: tuple[Asks, ...], is_own: bool, salt: str)
     if not is_own:
         return shared_forms(asks, salt)["train"]
     cores, held_out_spans = _asked_anyway(others, salt)
-    return tuple(form for form in expand(*asks.train) if core(form) not in cores and not spans(form) & held_out_spans)
+    return tuple(form for form in expand(*asks.train) if is_apart(form, cores, held_out_spans))
 
 
 @functools.cache
