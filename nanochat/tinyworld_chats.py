@@ -56,8 +56,8 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how many of a hundred training conversations are about it.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 16, "identity": 18, "arithmetic": 8, "letters": 11, "reading": 24, "memory": 6, "story": 5,
-           "unknown": 6, "comparing": 5, "format": 6}
+WEIGHTS = {"facts": 16, "identity": 19, "arithmetic": 8, "letters": 11, "reading": 26, "memory": 6, "story": 6,
+           "unknown": 5, "comparing": 4, "format": 6}
 UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 2, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
