@@ -16,6 +16,7 @@ import random
 import torch
 import torch.nn.functional as F
 
+from nanochat.checkpoint import build_model
 from nanochat.common import UserError, choose_dtype, command, compute_init, print0, tokenizer_path
 from nanochat.gpt import GPT
 from nanochat.guards import Guard
@@ -30,7 +31,7 @@ RATES = {"matrix_lr": 0.3, "unembedding_lr": 0.12, "embedding_lr": 2}  # of the 
 FORMS = {  # how a person is asked for: before the name, after it
     "is": (" The one who has a {} is", "."), "owner": (" The {} is", "'s."), "that": (" The {} that", " has."),
     "follows": (" The {}", " has.")}
-FEW_NAMES, FEW_SHARE = 12, 0.7  # seven puzzles in ten are about the same few, which halves the steps to the first answers
+FEW_NAMES, FEW_SHARE = 12, 0.7  # most puzzles are about the same few, which halves the steps to the first answers
 TRAINED, WHAT, WHO = 1, 2, 3    # marks of answer tokens: not counted, the first of a puzzle by what it asks for
 
 
@@ -46,7 +47,10 @@ def build_parser():
 
 class SpreadEmbedding(torch.nn.Embedding):
     """Value embeddings of which the upper half of the channels is the sum over the `spread` tokens before."""
-    spread = 0
+
+    def __init__(self, like: torch.nn.Embedding, spread: int):
+        super().__init__(like.num_embeddings, like.embedding_dim)
+        self.spread = spread
 
     def forward(self, idx):
         own, before = super().forward(idx).chunk(2, dim=-1)
@@ -117,10 +121,10 @@ def main(args):
     tokenizer = Tokenizer.load(tokenizer_path())
     run_plan = plan(4, vocab_size=tokenizer.vocab_size, max_seq_len=512, world=1, device_type="cpu",
                     num_iterations=args.num_iterations, total_batch_size=ROWS * ROW_LEN, **RATES)
-    model = GPT(run_plan.config, dtype)
+    model = build_model(run_plan.config, device, dtype)
     if args.spread:
-        for embedding in model.value_embeds.values():
-            embedding.__class__, embedding.spread = SpreadEmbedding, args.spread
+        for layer, embedding in model.value_embeds.items():
+            model.value_embeds[layer] = SpreadEmbedding(embedding, args.spread)
     model.init_weights(args.seed)
     optimizer = build_optimizer(model, embedding_lr=run_plan.embedding_lr, unembedding_lr=run_plan.unembedding_lr,
                                 matrix_lr=run_plan.matrix_lr, weight_decay=run_plan.weight_decay, muon_dtype=dtype)

@@ -1771,7 +1771,8 @@ SCENES = (
       ("[How much flour was made|How many sacks were filled]?", "q1", "There were {q1} sacks."))),
     (("Market prices, written on a board: one {t1}, {q1} coins; one {t2}, {q2} coins.",
       "\"Too much!\" cried {a} and went home with nothing.",
-      "{b} paid for the second thing on the board without a word, while {c} wiped the chalk off and wrote new numbers."),
+      "{b} paid for the second thing on the board without a word, while {c} wiped the chalk off and wrote new "
+      "numbers."),
      (("[Who changed the prices|Who put up other numbers|By whom was the board cleaned]?",
        "c", "{c} wrote new numbers."),
       ("[Who found it all too dear|Who left with empty hands]?", "a", "{a} bought nothing."),
@@ -1804,7 +1805,8 @@ SCENES = (
       ("[Which animal must be clean now|What animal was bathed]?", "k2", "The {k2} was washed."))),
     (("All the clocks in the house of {b} showed a different hour.",
       "{a} set them by the church bell, {c} by the radio.",
-      "[Now there are only two times in the house|Since then there have been two times in the house], and the {t1} with the loud tick still goes its own way."),
+      "[Now there are only two times in the house|Since then there have been two times in the house], and the {t1} "
+      "with the loud tick still goes its own way."),
      (("[Who listened to the bell|Who trusted the church]?", "a", "{a} used the bell."),
       ("[Who used the radio to find the time|Who listened to the radio]?", "c", "{c} used the radio."),
       ("[In whose house are the clocks|Who owns all these clocks|Whose clocks were they]?",
@@ -1820,7 +1822,8 @@ SCENES = (
       ("[On what evening was there no light|When was the hall dark]?", "d1", "It was on {d1}."),
       ("[Where was {a} that evening|Where had {a} gone]?", "p1", "{a} was at the {p1}."))),
     (("In the fast train to {n1} everybody was busy.",
-      "The soup was served by {b}, tired feet were rubbed by {c}, and {a} explained [every hill|each bridge] through the loudspeaker.",
+      "The soup was served by {b}, tired feet were rubbed by {c}, and {a} explained [every hill|each bridge] through "
+      "the loudspeaker.",
       "Only the {k1} in the last car [did nothing|was idle]."),
      (("[Whose voice came out of the loudspeaker|Who told the passengers about the land outside]?",
        "a", "{a} explained it."),
@@ -1829,7 +1832,8 @@ SCENES = (
       ("[What animal was on the train|Which animal had no work]?", "k1", "It was a {k1}."),
       ("[Where was the fast train going|What was the last stop's name]?", "n1", "It was {n1}."))),
     (("Between two rivers lies the land of {a}.",
-      "Sheep are kept there by {b}, who rents the grass, and honey is taken there by {c}, who pays with {q1} jars a year.",
+      "Sheep are kept there by {b}, who rents the grass, and honey is taken there by {c}, who pays with {q1} jars a "
+      "year.",
       "The ferry to it is called {n1}."),
      (("[Who has the bees|By whom is the honey taken|Who pays in honey]?", "c", "{c} takes the honey."),
       ("[Whose animals eat the grass|Who has wool to sell|Who keeps sheep]?", "b", "{b} keeps sheep."),
@@ -1882,7 +1886,8 @@ SCENES = (
       ("[Which animal is not in the list|What lay at the door]?", "k1", "It was a {k1}."))),
     (("[A week ago|Some time ago] a {k1} moved in under the stairs of the school.",
       "The children named it {n1}, after nobody.",
-      "It is fed by {c} on {d1} and by {b} on {d2}; {a}, whose nose runs near fur, only waves to it through the glass."),
+      "It is fed by {c} on {d1} and by {b} on {d2}; {a}, whose nose runs near fur, only waves to it through the "
+      "glass."),
      (("[Who must keep away from it|Who does not touch the animal|Whom does fur make ill]?", "a", "{a} keeps away."),
       ("[Who gives it food on {d2}|Whose turn is {d2}]?", "b", "It is {b}."),
       ("[Who brings something to eat on {d1}|By whom is {d1} taken]?", "c", "It is {c}."),
@@ -1901,7 +1906,8 @@ SCENES = (
     (("It began with an onion that {c} threw to {a} over the hedge.",
       "{a} threw back a bunch of {l1}, and so it went on [all of {m1}|through all of {m1}].",
       "The postman, {b}, was once hit by a cabbage and asked for another street."),
-     (("[Who had bad luck on the way with the letters|Whose job is it to bring letters|Who would like to work somewhere else]?",
+     (("[Who had bad luck on the way with the letters|Whose job is it to bring letters|Who would like to work "
+       "somewhere else]?",
        "b", "{b} is the postman."),
       ("[By whom was the first throw made|Who started it]?", "c", "{c} started it."),
       ("[Who answered with flowers|To whom did the onion fly]?", "a", "{a} threw flowers."),
@@ -1925,14 +1931,16 @@ SCENES = (
       ("[What is the ship called|What name does the ship bear]?", "n1", "It is called {n1}."),
       ("[On what does {b} lie at night|What does {b} use in place of a bed]?", "t1", "{b} uses the {t1}."))),
     (("When the pay was [handed|given] out at the brick yard, one envelope held a {t1}.",
-      "\"That is my lunch box money!\" cried {c}; \"that is my joke,\" said {a}; and {b}, who had opened the envelope, [kept|hung up] the thing over the door at the {p1}."),
+      "\"That is my lunch box money!\" cried {c}; \"that is my joke,\" said {a}; and {b}, who had opened the "
+      "envelope, [kept|hung up] the thing over the door at the {p1}."),
      (("[Who had played the joke|By whom had the envelope been filled with nonsense]?", "a", "{a} played the joke."),
       ("[Who got the strange envelope|Who opened it|Who hangs things over doors]?", "b", "{b} opened it."),
       ("[Who spoke about lunch|Who was angry about money]?", "c", "{c} cried out."),
       ("[What was in the envelope|What was found instead of coins]?", "t1", "It was a {t1}."),
       ("[Where is it now|At which place can one see it]?", "p1", "It is at the {p1}."))),
     (("Long journeys need three things, taught old {b}: socks, songs and {f1}.",
-      "Young {c} forgot the first of these and came back on sore feet; young {a} forgot the last and came back [thin|with a loud stomach].",
+      "Young {c} forgot the first of these and came back on sore feet; young {a} forgot the last and came back "
+      "[thin|with a loud stomach].",
       "Both of them knew {q1} songs."),
      (("[Who got hungry on the way|Who had nothing to eat]?", "a", "{a} got hungry."),
       ("[Whose feet hurt|Who had no socks|Who will buy wool for the next trip]?", "c", "{c} forgot socks."),
