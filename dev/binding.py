@@ -1,9 +1,8 @@
 """Whose is the thing? What a fresh model of the quickstart's size needs to find a name by what stood after it.
 
-    python -m dev.binding                             # as built: not at all
-    python -m dev.binding --spread 6                  # half of the value heads carry the six tokens before them
-    python -m dev.binding --form follows              # asked as "The lamp Tove has.", the name right after the thing
-    python -m dev.binding --spread 6 --form follows   # both: 87% in 100 steps
+    python -m dev.binding                           # as built: the token before in the embedding, six in the values
+    python -m dev.binding --spread 0                # nothing of the tokens before in any embedding: not in 400 steps
+    python -m dev.binding --carried 0               # nothing of the token before in the embedding: not either
 
 Puzzles of 2 to 5 people: "Tove has a lamp. Ben has a kite. The one who has a kite is Ben. The one who has a lamp is
 Tove." In half of them the thing is asked for: "Tove has a lamp." Only answers are trained on. Counted is the first
@@ -12,15 +11,16 @@ answer of each new puzzle, where nothing can be told from what was answered befo
 
 import argparse
 import random
+from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 
+from nanochat import gpt
 from nanochat.checkpoint import build_model
 from nanochat.common import UserError, choose_dtype, command, compute_init, print0, tokenizer_path
 from nanochat.gpt import GPT
 from nanochat.guards import Guard
-from nanochat.scaling import plan
+from nanochat.scaling import SPREAD, plan
 from nanochat.schedules import lr_multiplier, muon_momentum
 from nanochat.tinyworld import people
 from nanochat.tokenizer import Tokenizer
@@ -28,9 +28,8 @@ from nanochat.train_loop import build_optimizer, train_step
 
 ROWS, ROW_LEN = 16, 256
 RATES = {"matrix_lr": 0.3, "unembedding_lr": 0.12, "embedding_lr": 2}  # of the quickstart
-FORMS = {  # how a person is asked for: before the name, after it
-    "is": (" The one who has a {} is", "."), "owner": (" The {} is", "'s."), "that": (" The {} that", " has."),
-    "follows": (" The {}", " has.")}
+WHAT_FORM = (" {} has a", ".")          # what is asked for stands between
+WHO_FORM = (" The one who has a {} is", ".")
 FEW_NAMES, FEW_SHARE = 12, 0.7  # most puzzles are about the same few, which halves the steps to the first answers
 TRAINED, WHAT, WHO = 1, 2, 3    # marks of answer tokens: not counted, the first of a puzzle by what it asks for
 
@@ -38,34 +37,22 @@ TRAINED, WHAT, WHO = 1, 2, 3    # marks of answer tokens: not counted, the first
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-iterations", type=int, default=400, help="steps of 4,096 tokens (default 400)")
-    parser.add_argument("--spread", type=int, default=0, help="tokens whose value embeddings half of the heads sum up")
-    parser.add_argument("--form", choices=FORMS, default="is", help='"The one who has a lamp is Tove.", "The lamp is '
-                        'Tove\'s.", "The lamp that Tove has." or "The lamp Tove has." (default is)')
+    parser.add_argument("--spread", type=int, default=SPREAD,
+                        help=f"tokens before it that half of a value embedding sums up (default {SPREAD})")
+    parser.add_argument("--carried", type=float, default=gpt.CARRIED,
+                        help=f"how much of the embedding of the token before is added (default {gpt.CARRIED})")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
 
-class SpreadEmbedding(torch.nn.Embedding):
-    """Value embeddings of which the upper half of the channels is the sum over the `spread` tokens before."""
-
-    def __init__(self, like: torch.nn.Embedding, spread: int):
-        super().__init__(like.num_embeddings, like.embedding_dim)
-        self.spread = spread
-
-    def forward(self, idx):
-        own, before = super().forward(idx).chunk(2, dim=-1)
-        moved = [F.pad(before, (0, 0, shift, 0))[:, :idx.size(1)] for shift in range(1, self.spread + 1)]
-        return torch.cat((own, sum(moved)), dim=-1)
-
-
 class Puzzles:
-    def __init__(self, tokenizer: Tokenizer, seed: int, *, form: str, few_share: float):
+    def __init__(self, tokenizer: Tokenizer, seed: int, *, few_share: float):
         pieces = [tokenizer.decode([i]) for i in range(tokenizer.vocab_size)]
         self.things = [piece[1:] for piece in pieces if piece[:1] == " " and piece[3:] and piece[1:].isascii()
                        and piece[1:].isalpha() and piece.islower()]
         self.names = [name for name, _ in people(random.Random(0), "train", 350)]
         self.tokenizer, self.rng = tokenizer, random.Random(seed)
-        self.form, self.few_share = FORMS[form], few_share
+        self.few_share = few_share
 
     def puzzle(self) -> tuple[list[int], list[int]]:
         """Token ids and the mark of each."""
@@ -81,7 +68,7 @@ class Puzzles:
         for name, thing in pairs:
             say(f" {name} has a {thing}.")
         asks_who = rng.random() < 0.5
-        before, after = self.form if asks_who else (" {} has a", ".")
+        before, after = WHO_FORM if asks_who else WHAT_FORM
         for number, pair in enumerate(rng.sample(pairs, count)):
             asked, answer = pair[::-1] if asks_who else pair
             say(before.format(asked))
@@ -121,15 +108,13 @@ def main(args):
     tokenizer = Tokenizer.load(tokenizer_path())
     run_plan = plan(4, vocab_size=tokenizer.vocab_size, max_seq_len=512, world=1, device_type="cpu",
                     num_iterations=args.num_iterations, total_batch_size=ROWS * ROW_LEN, **RATES)
-    model = build_model(run_plan.config, device, dtype)
-    if args.spread:
-        for layer, embedding in model.value_embeds.items():
-            model.value_embeds[layer] = SpreadEmbedding(embedding, args.spread)
+    gpt.CARRIED = args.carried
+    model = build_model(replace(run_plan.config, spread=args.spread), device, dtype)
     model.init_weights(args.seed)
     optimizer = build_optimizer(model, embedding_lr=run_plan.embedding_lr, unembedding_lr=run_plan.unembedding_lr,
                                 matrix_lr=run_plan.matrix_lr, weight_decay=run_plan.weight_decay, muon_dtype=dtype)
-    train = Puzzles(tokenizer, args.seed, form=args.form, few_share=FEW_SHARE)
-    held_out = Puzzles(tokenizer, args.seed + 1, form=args.form, few_share=0.0)
+    train = Puzzles(tokenizer, args.seed, few_share=FEW_SHARE)
+    held_out = Puzzles(tokenizer, args.seed + 1, few_share=0.0)
     new, record = [held_out.rows() for _ in range(4)], {}
     guard = Guard(device)
     for step in range(1, args.num_iterations + 1):

@@ -1,11 +1,13 @@
 """The model: a GPT of the kind that speed-runs settled on, small enough to read in one sitting.
 
 Pre-norm blocks with parameter-free RMSNorm, rotary positions (standard sign), QK-norm, ReLU^2 MLP, an
-untied head with softcapped logits, grouped key/value heads, and a window per layer. No biases, and no
-state between tokens outside attention, so any engine can serve it from a KV cache.
-A layer may add an embedding of each token to its values, so that what attention copies is the token itself.
-Sources: modded-nanogpt (ReLU^2, QK-norm, zero-initialised projections, value embeddings), Gemma 2 (softcap),
-RoFormer (RoPE).
+untied head with softcapped logits, grouped key/value heads, and a window per layer. No biases, and no state
+between tokens but keys, values and the last few ids, so any engine can serve it from a KV cache.
+A layer may add an embedding of each token to its values, so that what attention copies is the token itself. Such layers
+may also be told of the tokens before: attention reads half of the embedding of the one before beside the hidden state,
+and in the last layer half of a value is the sum of several before, so that the lamp of "Tove has a lamp" answers "Tove".
+Sources: modded-nanogpt (ReLU^2, QK-norm, zero-initialised projections, value embeddings; it smears the token before into
+the first hidden state), Gemma 2 (softcap), RoFormer (RoPE).
 
 B batch, T time, C channels, H query heads, H_kv key/value heads, D head dim, V vocab.
 """
@@ -24,6 +26,7 @@ ROPE_BASE = 10_000.0
 VOCAB_MULTIPLE = 64       # rows of embedding and head are padded to this for aligned matmuls
 MLP_RATIO = 4
 QK_SCALE = 1.2            # sharper attention than unit queries and keys allow; upstream's value
+CARRIED = 0.5             # how much of the embedding of the token before attention reads
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class GPTConfig:
     layer_types: tuple[str, ...]  # "full" or "sliding", one per layer
     window: int               # keys a sliding layer sees, self included
     value_embed_layers: tuple[int, ...] = ()  # layers whose values get an embedding of their token added
+    spread: int = 0           # tokens before it that half of the last value embedding sums up; 0: of none is told
 
     def __post_init__(self):
         for name in ("layer_types", "value_embed_layers"):  # JSON brings lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
         assert all(0 <= layer < self.n_layer for layer in self.value_embed_layers)
+        assert self.spread == 0 or self.value_embed_layers
         assert self.n_embd % self.n_head == 0 and self.n_head % self.n_kv_head == 0
         assert len(self.layer_types) == self.n_layer and set(self.layer_types) <= {"full", "sliding"}
 
@@ -52,6 +57,10 @@ class GPTConfig:
     @property
     def padded_vocab_size(self) -> int:
         return -(-self.vocab_size // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
+
+    @property
+    def spread_layer(self) -> int | None:
+        return self.value_embed_layers[-1] if self.spread else None
 
     def layer_window(self, layer: int) -> int:
         return self.window if self.layer_types[layer] == "sliding" else -1
@@ -72,6 +81,12 @@ def rope_tables(sequence_len: int, head_dim: int):
     frequencies = ROPE_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
     angles = torch.outer(torch.arange(sequence_len, dtype=torch.float64), frequencies)
     return angles.cos().float(), angles.sin().float()
+
+
+def later(x, by: int, doc_ids=None):
+    """(B, T, C), each token's vector `by` tokens later; zeros where its document had not begun."""
+    moved = F.pad(x, (0, 0, by, 0))[:, :x.size(1)]
+    return moved if doc_ids is None else moved * (later(doc_ids[..., None], by) == doc_ids[..., None])
 
 
 class Linear(nn.Linear):
@@ -96,8 +111,8 @@ class Block(nn.Module):
         self.attn_out = Linear(C, C)
         self.mlp_in, self.mlp_out = Linear(C, MLP_RATIO * C), Linear(MLP_RATIO * C, C)
 
-    def forward(self, x, cos, sin, value_embeds=None, bias=None):
-        x = x + self.attend(norm(x), cos, sin, value_embeds, bias)
+    def forward(self, x, cos, sin, carried=None, value_embeds=None, bias=None):
+        x = x + self.attend(norm(x) if carried is None else norm(x) + carried, cos, sin, value_embeds, bias)
         return x + self.mlp_out(F.relu(self.mlp_in(norm(x))).square())
 
     def attend(self, x, cos, sin, value_embeds, bias):
@@ -159,12 +174,23 @@ class GPT(nn.Module):
         dtype = self.activation_dtype or self.lm_head.weight.dtype
         cos, sin = (table[None, :T, None].to(dtype) for table in (self.cos, self.sin))
         x = norm(self.wte(idx).to(dtype))
+        carried = CARRIED * later(x, 1, doc_ids) if self.config.spread else None
         bias = {window: attention_bias(x, window=window, doc_ids=doc_ids) for window in {b.window for b in self.blocks}}
         for block in self.blocks:
-            key = str(block.layer)
-            value_embeds = self.value_embeds[key](idx).to(dtype) if key in self.value_embeds else None
-            x = block(x, cos, sin, value_embeds, bias[block.window])
+            value_embeds = self._value_embeds(block.layer, idx, doc_ids, dtype)
+            x = block(x, cos, sin, None if value_embeds is None else carried, value_embeds, bias[block.window])
         return norm(x)
+
+    def _value_embeds(self, layer: int, idx, doc_ids, dtype):
+        """(B, T, H_kv * D) or None. With spread, the second half of the last layer's channels is the sum of those of the
+        tokens before: what attention finds a token by then brings what stood there."""
+        if str(layer) not in self.value_embeds:
+            return None
+        embeds = self.value_embeds[str(layer)](idx).to(dtype)
+        if layer != self.config.spread_layer:
+            return embeds
+        own, passed_on = embeds.chunk(2, dim=-1)
+        return torch.cat((own, sum(later(passed_on, by, doc_ids) for by in range(1, self.config.spread + 1))), dim=-1)
 
     def logits(self, hidden):
         """(N, C) -> (N, V) in fp32 (float64 for float64), softcapped, padding at -inf."""

@@ -133,12 +133,15 @@ class BlockPool:
 
 
 class PagedCache:
-    """kv (n_layer, num_blocks, 2, H_kv, BLOCK, D): what one head reads of a block lies in one piece."""
+    """kv (n_layer, num_blocks, 2, H_kv, BLOCK, D): what one head reads of a block lies in one piece. ids
+    (num_blocks, BLOCK): the tokens themselves, for models whose embeddings carry those before."""
 
     def __init__(self, config, num_blocks: int, *, device, dtype):
         # zeros: what a row must not see is multiplied by 0, and 0 * NaN is NaN
         self.kv = torch.zeros((config.n_layer, num_blocks, 2, config.n_kv_head, BLOCK, config.head_dim),
                               device=device, dtype=dtype)
+        self.ids = torch.zeros((num_blocks, BLOCK), device=device, dtype=torch.int64)
+        self.spread, self.no_id = config.spread, config.padded_vocab_size
         self.windows = sorted({config.layer_window(layer) for layer in range(config.n_layer)})
         # what is added to the scores of keys that are seen and of those that are not; a CPU's scores become fp32 then
         scores = torch.promote_types(dtype, torch.float32) if self.kv.device.type == "cpu" else dtype
@@ -146,6 +149,7 @@ class PagedCache:
 
     def copy_block(self, source: int, target: int):
         self.kv[:, target] = self.kv[:, source]
+        self.ids[target] = self.ids[source]
 
 
 def bytes_per_block(config, dtype: torch.dtype) -> int:
@@ -209,7 +213,7 @@ class StepCache:
     """
 
     def __init__(self, cache: PagedCache, parts: list[tuple[list[int], int, int]]):
-        self._kv, self._windows, self._biases = cache.kv, cache.windows, cache.biases
+        self._cache, self._kv, self._windows, self._biases = cache, cache.kv, cache.windows, cache.biases
         self._heads = np.arange(2 * cache.kv.size(3))
         tables, starts, counts = zip(*parts)
         self._tables = np.array(list(itertools.zip_longest(*tables, fillvalue=0))).T  # (requests, longest)
@@ -217,8 +221,14 @@ class StepCache:
         self._firsts = self._counts.cumsum() - self._counts  # of the step's tokens
         request = np.arange(len(parts)).repeat(self._counts)
         positions = np.arange(len(request)) + (self._starts - self._firsts)[request]
-        slots = self._pieces(self._tables[request, positions // BLOCK]) * BLOCK + positions[:, None] % BLOCK
+        blocks = self._tables[request, positions // BLOCK]
+        slots = self._pieces(blocks) * BLOCK + positions[:, None] % BLOCK
         self.positions, self._slots = self._to_device(positions), self._to_device(slots.ravel())
+        if cache.spread:
+            places = positions[:, None] - np.arange(cache.spread + 1)  # (N, 1 + spread), a token's own first
+            self._is_there = self._to_device(places >= 0)
+            places = np.maximum(places, 0)
+            self._places = self._to_device(self._tables[request[:, None], places // BLOCK] * BLOCK + places % BLOCK)
         self.groups, begin = [], 0
         while begin < len(parts):
             end = bisect.bisect_right(counts, 1 << (counts[begin] - 1).bit_length(), begin)  # up to 1, 2, 4, 8, ... new
@@ -261,6 +271,12 @@ class StepCache:
 
     def _to_device(self, numbers):
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._kv.device)
+
+    def append_ids(self, ids):
+        """ids (N,) of the new tokens -> (N, spread), those before each, the nearest first; `no_id` before the first."""
+        known = self._cache.ids.view(-1)
+        known.index_copy_(0, self._places[:, 0], ids)
+        return torch.where(self._is_there, known[self._places], self._cache.no_id)[:, 1:]
 
     def append(self, layer: int, k, v):
         """k and v (N, H_kv, D) of the new tokens."""

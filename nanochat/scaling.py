@@ -13,6 +13,7 @@ from nanochat.gpt import GPTConfig, count
 
 CHANNELS_PER_LAYER = 64
 LOCAL_WINDOW = 8                # tokens that a sliding layer of a small model sees, itself included
+SPREAD = 6                      # tokens before it that a small model's value embeddings carry
 TOKENS_PER_PARAM = 12.0         # of matrices + head; upstream's fitted optimum, it moved 20 -> 8 -> 4 -> 10.5 -> 12
 REFERENCE_BATCH = 2 ** 19       # tokens; rates below were tuned there
 REFERENCE_WIDTH = 768
@@ -66,7 +67,8 @@ def model_config(depth: int, *, vocab_size: int, max_seq_len: int) -> GPTConfig:
     return GPTConfig(sequence_len=max_seq_len, vocab_size=vocab_size, n_layer=depth, n_head=heads, n_kv_head=heads,
                      n_embd=width, layer_types=("sliding",) * num_local + ("full",) * (depth - num_local),
                      window=LOCAL_WINDOW if num_local else -1,
-                     value_embed_layers=tuple(range(num_local, depth)) if width < 512 else ())
+                     value_embed_layers=tuple(range(num_local, depth)) if width < 512 else (),
+                     spread=SPREAD if width < 512 else 0)
 
 
 def plan(depth: int, *, vocab_size: int, max_seq_len: int, world: int, device_type: str,

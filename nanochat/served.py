@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from nanochat.attention import attention_cached
 from nanochat.common import activation_dtype
 from nanochat.cross_entropy import softcap, softcap_
-from nanochat.gpt import GPT, LOGIT_SOFTCAP, QK_SCALE, norm
+from nanochat.gpt import CARRIED, GPT, LOGIT_SOFTCAP, QK_SCALE, norm
 from nanochat.kvcache import PagedCache, StepCache
 from nanochat.quant import Int8, multiply_int8, pad_rows, quantize
 
@@ -53,10 +53,13 @@ class ServedGPT:
             self._multiply, weight = multiply_int8, lambda x: quantize(x.to(device), self.dtype)
         elif packs:
             self._multiply, weight = multiply_packed, lambda x: pack(cast(x))
-        embeds = [cast(model.value_embeds[str(b.layer)].weight) if str(b.layer) in model.value_embeds else None
+        def table(embedding):  # one row more, of zeros, for what stands before the first token
+            return F.pad(cast(embedding.weight), (0, 0, 0, 1 if model.config.spread else 0))
+
+        embeds = [table(model.value_embeds[str(b.layer)]) if str(b.layer) in model.value_embeds else None
                   for b in model.blocks]
         self.layers = build_layers(model, embeds, weight)
-        self.wte, self.lm_head = cast(model.wte.weight), weight(model.lm_head.weight)
+        self.wte, self.lm_head = table(model.wte), weight(model.lm_head.weight)
         cos, sin = cast(model.cos), cast(model.sin)
         self.cos, self.sin = torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)  # (sequence_len, D)
         self._row_layers = self._row_head = None
@@ -76,23 +79,40 @@ class ServedGPT:
         """Token ids (N,) at cache.positions -> hidden (N, C), normed."""
         cos, sin = self.cos[cache.positions][:, None], self.sin[cache.positions][:, None]  # (N, 1, D)
         x = norm(F.embedding(ids, self.wte))
+        told = self._tell(ids, cache)
         if self._row_layers and len(ids) == 1:
-            return norm(self._decode_row(x, ids, cos, sin, cache))
-        for number, layer in enumerate(self.layers):
-            x = x + self._multiply(self._attend(norm(x), ids, cos, sin, number, layer, cache), layer.attn_out)
+            return norm(self._decode_row(x, told, cos, sin, cache))
+        for number, (layer, (carried, value)) in enumerate(zip(self.layers, told)):
+            y = self._attend(plus(norm(x), carried), value, cos, sin, number, layer, cache)
+            x = x + self._multiply(y, layer.attn_out)
             x = x + self._multiply(F.relu(self._multiply(norm(x), layer.mlp_in)).square_(), layer.mlp_out)
         return norm(x)
 
-    def _attend(self, x, ids, cos, sin, number: int, layer: Layer, cache):
-        value = None if layer.value_embed is None else F.embedding(ids, layer.value_embed)
+    def _tell(self, ids, cache) -> list[tuple]:
+        """What each layer is told of the tokens beside the hidden states: what is carried from the one before (N, C),
+        and the value embeddings (N, H_kv * D); None for neither."""
+        carried, config = None, self.config
+        if config.spread:
+            before = cache.append_ids(ids)
+            carried = CARRIED * norm(F.embedding(before[:, 0], self.wte))
+        told = []
+        for number, layer in enumerate(self.layers):
+            value = None if layer.value_embed is None else F.embedding(ids, layer.value_embed)
+            if number == config.spread_layer:
+                half = value.size(1) // 2
+                passed_on = F.embedding(before, layer.value_embed[:, half:]).sum(dim=1)
+                value = torch.cat((value[:, :half], passed_on), dim=1)
+            told.append((None if value is None else carried, value))
+        return told
+
+    def _attend(self, x, value, cos, sin, number: int, layer: Layer, cache):
         q, k, v = heads(self._multiply(x, layer.qkv), value, cos, sin, self.config.n_head, self.config.n_kv_head)
         cache.append(number, k, v)
         return attention_cached(q, cache, number, window=layer.window).flatten(1)
 
-    def _decode_row(self, x, ids, cos, sin, cache):
-        for number, layer in enumerate(self._row_layers):
-            value = None if layer.value_embed is None else F.embedding(ids, layer.value_embed)
-            q, k, v = compiled(row_before_attention)(x, layer.qkv, value, cos, sin,
+    def _decode_row(self, x, told, cos, sin, cache):
+        for number, (layer, (carried, value)) in enumerate(zip(self._row_layers, told)):
+            q, k, v = compiled(row_before_attention)(x, carried, layer.qkv, value, cos, sin,
                                                      self.config.n_head, self.config.n_kv_head)
             cache.append(number, k, v)
             y = attention_cached(q, cache, number, window=layer.window).flatten(1)
@@ -113,6 +133,10 @@ def build_layers(model: GPT, value_embeds: list, weight) -> list[Layer]:
     return [Layer(weight(torch.cat((b.q.weight, b.k.weight, b.v.weight))), weight(b.attn_out.weight),
                   weight(b.mlp_in.weight), weight(b.mlp_out.weight), value_embeds[b.layer], b.window)
             for b in model.blocks]
+
+
+def plus(x, y):
+    return x if y is None else x + y
 
 
 def heads(qkv, value, cos, sin, H: int, H_kv: int):
@@ -162,8 +186,8 @@ def multiply_row(x, weight):
     return (weight.to(high) * x.to(high)).sum(dim=-1)[None].to(x.dtype)
 
 
-def row_before_attention(x, qkv, value, cos, sin, H: int, H_kv: int):
-    return heads(multiply_row(norm(x), qkv), value, cos, sin, H, H_kv)
+def row_before_attention(x, carried, qkv, value, cos, sin, H: int, H_kv: int):
+    return heads(multiply_row(plus(norm(x), carried), qkv), value, cos, sin, H, H_kv)
 
 
 def row_after_attention(x, y, attn_out, mlp_in, mlp_out):

@@ -14,7 +14,7 @@ from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, J
                                 Asks, capital, dress, made_name, people, person_name, say)
 from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
-from nanochat.tinyworld_puzzles import made_word
+from nanochat.tinyworld_puzzles import draw_word, made_word
 from nanochat.tinyworld_talk import DONT_KNOW, Item, small_talk, turns
 from nanochat.tinyworld_wordings import LEADS, MEMORY_ASKS, MEMORY_TELLS, MORE_READING_FRAMES, TAILS, WHO_ASKS
 
@@ -345,21 +345,41 @@ LOOKUPS = (  # what is told of {x}, how it is asked for, forwards and backwards
                                           ("Whose dog is {y}?", "{y} is {x}'s dog."))),
     ("{x} is at the {y}.", "place", (("Where is {x}?", "{x} is at the {y}."), ("Who is at the {y}?", "{x} is there."))),
     ("{x} is the {y}.", "job", (("Who is the {y}?", "{x} is the {y}."), ("What is {x}?", "{x} is the {y}."))),
-    ("{x} likes {y}.", "hobby", (("What does {x} like?", "{x} likes {y}."), ("Who likes {y}?", "{x} likes {y}."))))
+    ("{x} likes {y}.", "hobby", (("What does {x} like?", "{x} likes {y}."), ("Who likes {y}?", "{x} likes {y}."))),
+    *((f"{{x}} {did} {{y}}.", "word", ((f"What did {{x}} {do}?", f"{{x}} {did} {{y}}."),
+                                       (f"Who {did} {{y}}?", f"{{x}} {did} {{y}}.")))
+      for did, do in (("wrote", "write"), ("said", "say"), ("read", "read"), ("drew", "draw"), ("sang", "sing"),
+                      ("chose", "choose"), ("spelled", "spell"), ("learned", "learn"))))
+FAMILIAR = tuple(dict.fromkeys(name for name, _ in people(random.Random("familiar"), "train", 12)))
+FAMILIAR_SHARE = 0.7  # of these exercises are about the same few people: who is who is learnt in half of the steps
 
 
 def lookup(rng: random.Random) -> list[dict]:
-    """Several people and one thing about each; every one of them is asked for."""
+    """Several people and one thing about each; every one of them is asked for, one by one or all in one breath. What
+    belongs to whom is learnt here, from a thousand different things, and used in reading, which alone does not teach
+    it (dev/LOG.md)."""
     form, kind, asks = rng.choice(LOOKUPS)
     values = {"name": lambda: [made_name(rng, "train") for _ in range(6)], "thing": lambda: rng.sample(GOODS, 6),
               "number": lambda: [str(n) for n in rng.sample(range(1000), 6)], "place": lambda: rng.sample(PLACES, 6),
-              "job": lambda: rng.sample(JOBS, 6), "hobby": lambda: rng.sample(HOBBIES, 6)}[kind]()
-    names = [name for name, _ in people(rng, "train", rng.randrange(2, 7))]
+              "job": lambda: rng.sample(JOBS, 6), "hobby": lambda: rng.sample(HOBBIES, 6),
+              "word": lambda: different(lambda: draw_word(rng, "train", made_share=0.1), 6)}[kind]()
+    count = rng.randrange(2, 7)
+    are_familiar = rng.random() < FAMILIAR_SHARE
+    names = rng.sample(FAMILIAR, count) if are_familiar else [name for name, _ in people(rng, "train", count)]
     pairs = list(zip(names, values))
-    text, conversation = " ".join(say(rng, form, x=x, y=y) for x, y in pairs), []
+    exchanges = []
     for x, y in rng.sample(pairs, len(pairs)):
         question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
-        reply = who_at_last(question, reply, x)
-        prompt = question if conversation else in_frame(rng, "train", text, question)
-        conversation += turns(prompt, reply)
-    return conversation
+        exchanges.append((question, who_at_last(question, reply, x)))
+    if rng.random() < 0.5:
+        exchanges = [(" ".join(questions), " ".join(replies)) for questions, replies in (zip(*exchanges),)]
+    text = " ".join(say(rng, form, x=x, y=y) for x, y in pairs)
+    (question, reply), *others = exchanges
+    return turns(in_frame(rng, "train", text, question), reply) + sum((turns(*exchange) for exchange in others), [])
+
+
+def different(draw, count: int) -> list:
+    found = {}
+    while len(found) < count:
+        found.setdefault(draw())
+    return list(found)

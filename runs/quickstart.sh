@@ -12,8 +12,9 @@ DEPTH=4
 TOKENIZER=""
 RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a batch and so short a run, see dev/LOG.md
 BASE="--total-batch-size 4096 --num-iterations 250 $RATES --eval-every 50 --save-every 100"
-MID="--init-lr-frac 0.7 --save-every 200"
-SFT="--init-lr-frac 0.8 --max-seq-len 256 --save-every 200"
+EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
+OWN_MID="--init-lr-frac 0.7 --save-every 200"
+SFT="--init-lr-frac 0.7 --max-seq-len 256 --save-every 200"
 RL="--skills format --num-iterations 150 --prompts-per-step 64 --replay 192 --init-lr-frac 0.08 --max-new-tokens 48 --eval-every 30"
 BASE_EVAL=""
 CHAT_EVAL=""
@@ -23,7 +24,8 @@ use_smoke_settings() { # every stage once, in seconds; the model learns nothing
     DEPTH=2
     TOKENIZER="--vocab-size 512"
     BASE="--max-seq-len 256 --num-iterations 4 --total-batch-size 1024 --device-batch-size 4 --eval-tokens 1024"
-    MID="--num-iterations 2"
+    EXERCISES="--num-iterations 2"
+    OWN_MID="--num-iterations 2"
     SFT="--num-iterations 2"
     RL="--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"
     BASE_EVAL="--eval-tokens 1024"
@@ -40,8 +42,13 @@ run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMA
         scripts.base_train --depth $DEPTH $train $BASE ${TEXT:+--data "$TEXT"}
     stage "Base model, measured" "runs/base/$TAG/base_eval.json" \
         scripts.base_eval --model-tag $TAG $BASE_EVAL
-    stage "Midtraining: what a conversation looks like" "runs/mid/$TAG/result.json" \
-        scripts.mid_train $train $MID ${CHAT_DATA:+--data "$CHAT_DATA"} ${TEXT:+--text-data "$TEXT"}
+    if [ -n "$CHATS" ]; then
+        stage "Midtraining: what a conversation looks like" "runs/mid/$TAG/result.json" \
+            scripts.mid_train $train $OWN_MID --data "$CHATS" ${TEXT:+--text-data "$TEXT"}
+    else
+        stage "Midtraining: practises finding who has what" "runs/mid/$TAG/result.json" \
+            scripts.chat_sft --stage mid --tasks exercises $train $EXERCISES
+    fi
     stage "SFT: learns to answer" "runs/sft/$TAG/result.json" \
         scripts.chat_sft $train $SFT ${CHAT_DATA:+--data "$CHAT_DATA"}
     if [ -n "$CHATS" ]; then
@@ -203,7 +210,7 @@ forget_stale_report() { # of before, or of another model
     if [ $NUM_RUN -gt 0 ] || ! grep -qs "\"$TAG\"" "$report"; then rm -f "$report"; fi
 }
 
-# The embedded world's 192,000 conversations would take longer to write and encode than all the rest.
+# The embedded world's 183,000 conversations would take longer to write and encode than all the rest.
 make_smoke_chats() {
     CHAT_DATA="$NANOCHAT_BASE_DIR/chats.jsonl"
     .venv/bin/python -c '

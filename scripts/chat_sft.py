@@ -3,6 +3,7 @@
     python -m scripts.chat_sft                          # the newest midtrained model, the embedded world's chats
     python -m scripts.chat_sft --source base --data chats.jsonl
     python -m scripts.chat_sft --tasks smoltalk,gsm8k:4,spelling,chats.jsonl:2 --task-data tasks/
+    python -m scripts.chat_sft --stage mid --tasks exercises   # a base model practises one thing before all others
 
 Whole conversations are packed into rows of the model's own length and attend only within themselves. Every row
 has targets, and the loss is divided by the supervised tokens of the whole step over all ranks.
@@ -30,13 +31,15 @@ from nanochat.watchdog import Watchdog
 from tasks.training import TASKS_HELP, load_mixture
 
 MOMENTUM = 0.95
-NUM_GENERATED = 192_000  # conversations of the embedded world, without --data or --tasks
+NUM_GENERATED = 183_000  # conversations of the embedded world, without --data or --tasks
 
 
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_flags(parser)
     parser.add_argument("--source", choices=["base", "mid"], help="stage to start from (default: mid, else base)")
+    parser.add_argument("--stage", choices=["mid", "sft"], default="sft",
+                        help="stage that the model is saved as; mid, from a base model, is to be tuned on (default sft)")
     parser.add_argument("--step", type=int, help="step of that model (default: its newest)")
     parser.add_argument("--data", help="conversations, JSON lines (default: the embedded world's)")
     parser.add_argument("--tasks", help=TASKS_HELP)
@@ -64,6 +67,8 @@ def check_flags(args):
         raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
     if args.num_iterations is not None and args.num_iterations < 1:
         raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
+    if args.stage == "mid" and args.source == "mid":
+        raise UserError("--stage mid --source mid: a midtrained model is made from a base model; give --source base")
 
 
 @command
@@ -75,7 +80,8 @@ def main(args):
     device = compute_init(args.device_type)
     rank, _, world = get_dist_info()
     dtype = choose_dtype(args.dtype, device)
-    model, tokenizer, source = load_model(args.source or ("mid", "base"), args.model_tag, args.step, device=device,
+    sources = ("base",) if args.stage == "mid" else ("mid", "base")
+    model, tokenizer, source = load_model(args.source or sources, args.model_tag, args.step, device=device,
                                           dtype=dtype)
     config = model.config
     sequence_len = config.sequence_len if args.max_seq_len is None else args.max_seq_len
@@ -95,7 +101,7 @@ def main(args):
 
     # -----------------------------------------------------------------------------
     # The run's folder; the settings that decide every update
-    run = Run("sft", args.model_tag or source["tag"])
+    run = Run(args.stage, args.model_tag or source["tag"])
     settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
                 "source": source["weights_sha256"], "max_seq_len": sequence_len, "data": chats.fingerprint,
                 "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,

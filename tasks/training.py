@@ -1,8 +1,9 @@
 """What to train on, by name: "smoltalk,gsm8k:4,spelling:0.5,chats.jsonl:2" becomes a mixture and what validates it.
 
-An entry is a task, a group of tasks, `world` (the embedded world), or a path of conversations: .jsonl, .jsonl.gz,
-.parquet, or a folder of them. A number after its colon is how many epochs of it (default 1). With N% after every entry
-they are shares of the conversations, and the mixture is as large as it gets without showing one twice.
+An entry is a task, a group of tasks, `world` (the embedded world), `exercises` (its exercises in who has what), or a
+path of conversations: .jsonl, .jsonl.gz, .parquet, or a folder of them. A number after its colon is how many epochs of
+it (default 1). With N% after every entry they are shares of the conversations, and the mixture is as large as it gets
+without showing one twice.
 
 Training splits train and validation splits validate; test splits are never opened. A set without a validation split
 lends 1% of its training conversations, chosen by their hash, so that copies stay on one side.
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from nanochat.chatdata import NUM_VAL
 from nanochat.common import UserError, print0
 from nanochat.task import NoSuchSplit, Task
-from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversation
+from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversation, exercise
 from tasks.chats import CHAT_SUFFIXES, CustomChats
 from tasks.mc_train import STEMS
 from tasks.mixture import Mixture, Sequence, permutation
@@ -28,14 +29,16 @@ from tasks.spelling import SimpleSpelling, SpellingBee
 
 GROUPS = {"arc": ("arc_easy", "arc_challenge"), "spelling": ("spelling_bee", "simple_spelling"),
           "mc_train": tuple(STEMS)}
-WORLD = "world"
+WORLD, EXERCISES = "world", "exercises"
 WORDS = {task.name: task for task in (SpellingBee, SimpleSpelling)}
 NUM_WORD_QUESTIONS = 10_000  # in one epoch of a spelling task, which has as many as one asks for
+NUM_EXERCISES = 16_000       # and of the exercises
 MAX_EPOCHS = 1000
 VALIDATION_ONE_IN = 100
 TRAINABLE = tuple(name for name in TASKS if name != "humaneval")  # it has a test split alone
 TASKS_HELP = ("conversations of tasks and files, mixed: comma list of NAME or PATH, each with :EPOCHS or :SHARE%% if you "
-              f"like, such as gsm8k:4,spelling,chats.jsonl; names are {', '.join((WORLD, *GROUPS, *TRAINABLE))}")
+              "like, such as gsm8k:4,spelling,chats.jsonl; names are "
+              f"{', '.join((WORLD, EXERCISES, *GROUPS, *TRAINABLE))}")
 
 
 class Entry(NamedTuple):
@@ -86,6 +89,20 @@ class World(Task):
         return conversation(self.split, range(self.size)[index], self.seed, self.skills)
 
 
+class Exercises(Task):
+    """Who has what, asked and answered: what a small model has to practise before it can read."""
+    kind, name = "lm", EXERCISES
+
+    def __init__(self, size: int, seed: int):
+        self.size, self.seed = size, seed
+
+    def __len__(self) -> int:
+        return self.size
+
+    def training_chat(self, index: int) -> dict:
+        return exercise(range(self.size)[index], self.seed)
+
+
 # -----------------------------------------------------------------------------
 # The mixture
 
@@ -123,7 +140,7 @@ def training_conversations(spec: str, task_data: str | None) -> Iterator[dict]:
     """All that --tasks may have trained on, whatever share it was, but for the embedded world: to look for evaluations
     in it."""
     for entry in parse_entries(spec):
-        if entry.name != WORLD:
+        if entry.name not in (WORLD, EXERCISES):
             train, _ = entry_sides(entry.name, task_data, num_world=0, seed=0)
             yield from (train.training_chat(i) for i in range(len(train)))
 
@@ -163,7 +180,7 @@ def parse_entry(text: str) -> Entry:
 
 def require_name(name: str) -> str:
     """A name that is known, or a path that may hold conversations."""
-    known = (WORLD, *GROUPS, *TRAINABLE)
+    known = (WORLD, EXERCISES, *GROUPS, *TRAINABLE)
     looks_like_path = "/" in name or name.endswith(CHAT_SUFFIXES) or os.path.isdir(name)
     if name not in known and not (name and looks_like_path):
         raise UserError(f"--tasks {name!r}: a file or folder of conversations ({', '.join(CHAT_SUFFIXES)}), or one of "
@@ -181,6 +198,8 @@ def entry_sides(name: str, task_data: str | None, num_world: int, seed: int) -> 
         return Sequence(list(train)), Sequence(list(val))
     if name == WORLD:
         return World("train", num_world, seed), World("val", NUM_VAL, 0)
+    if name == EXERCISES:
+        return hold_out(Exercises(NUM_EXERCISES, seed))
     if name in WORDS:
         return (WORDS[name]("train", task_data, size=NUM_WORD_QUESTIONS, seed=seed),
                 WORDS[name]("validation", task_data, size=NUM_VAL))

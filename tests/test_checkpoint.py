@@ -72,7 +72,7 @@ def test_every_config_field_survives_the_handoff_between_stages(tokenizer):
     """Upstream's SFT once lost the attention window (8b4849d)."""
     _, model, _ = saved_run(tokenizer, window=3, layer_types=("full", "sliding"), n_kv_head=1, sequence_len=24)
     loaded = load_model("sft", "d2", None, device=CPU, dtype=torch.float32)
-    expected = GPTConfig(24, tokenizer.vocab_size, 2, 4, 1, 32, ("full", "sliding"), 3, (1,))
+    expected = GPTConfig(24, tokenizer.vocab_size, 2, 4, 1, 32, ("full", "sliding"), 3, (1,), 3)
     assert loaded.model.config == model.config == expected
     assert loaded.tokenizer.fingerprint == tokenizer.fingerprint
     assert (loaded.info["source"], loaded.info["tag"], loaded.info["step"]) == ("sft", "d2", 10)

@@ -32,7 +32,7 @@ def tiny_model(tok, *, seed=0, dtype=torch.float64, layer_types=("full", "slidin
     """Random in every weight: init_weights would leave attention and MLP without effect. No special is ever likely. The
     upper layer has value embeddings."""
     config = GPTConfig(sequence_len=CONTEXT, vocab_size=tok.vocab_size, n_layer=2, n_head=4, n_kv_head=n_kv_head,
-                       n_embd=n_embd, layer_types=layer_types, window=5, value_embed_layers=(1,))
+                       n_embd=n_embd, layer_types=layer_types, window=5, value_embed_layers=(1,), spread=3)
     model = GPT(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,5 +1,7 @@
 """Truth: properties that hold for any weights (causality, separation, relative positions) and naive formulas."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ from nanochat.gpt import LOGIT_SOFTCAP, GPT, GPTConfig, rope_tables, rotate
 
 def tiny_gpt(**changes):
     settings = {"sequence_len": 16, "vocab_size": 50, "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32,
-                "layer_types": ("sliding", "full"), "window": 4, "value_embed_layers": (1,)} | changes
+                "layer_types": ("sliding", "full"), "window": 4, "value_embed_layers": (1,), "spread": 3} | changes
     model = GPT(GPTConfig(**settings))
     model.init_weights(0)
     generator = torch.Generator().manual_seed(1)
@@ -40,6 +42,36 @@ def test_documents_in_one_row_equal_documents_alone():
     hidden = model(row, doc_ids=torch.tensor([[0] * 6 + [1] * 10]))
     torch.testing.assert_close(hidden[:, :6], model(a), atol=1e-12, rtol=0)
     torch.testing.assert_close(hidden[:, 6:], model(b), atol=1e-6, rtol=0)  # rotations by other angles, fp32 tables
+
+
+def test_half_of_the_last_value_embedding_sums_up_the_tokens_before_within_their_document():
+    """Token by token, in a loop: three before it at most, of its own document."""
+    model, idx = tiny_gpt(value_embed_layers=(0, 1)), tokens(2, 16)
+    doc_ids = torch.tensor([[0] * 2 + [1] * 14, [5] * 9 + [6] * 7])
+    table, below = model.value_embeds["1"].weight, model.value_embeds["0"].weight
+    wanted = torch.empty(2, 16, 16, dtype=torch.float64)
+    for row in range(2):
+        for at in range(16):
+            before = [idx[row, t] for t in range(max(0, at - 3), at) if doc_ids[row, t] == doc_ids[row, at]]
+            wanted[row, at, :8] = table[idx[row, at], :8]
+            wanted[row, at, 8:] = sum((table[i, 8:] for i in before), torch.zeros(8))
+    found = model._value_embeds(1, idx, doc_ids, torch.float64)
+    torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
+    assert torch.equal(model._value_embeds(0, idx, doc_ids, torch.float64), below[idx])
+
+
+def test_attention_reads_the_token_before_where_there_are_value_embeddings():
+    """With attention to itself alone (a window of 1), a token still answers to the one before it, and to no other."""
+    model, idx = tiny_gpt(layer_types=("sliding", "sliding"), window=1, value_embed_layers=(0,), spread=0), tokens(1, 16)
+    told = GPT(replace(model.config, spread=1)).double()
+    told.load_state_dict(model.state_dict())
+    for later in (1, 2):
+        changed = idx.clone()
+        changed[0, 5] = (changed[0, 5] + 1) % 50
+        for some, answers in ((model, False), (told, later == 1)):
+            with torch.no_grad():
+                is_same = torch.equal(some(idx)[0, 5 + later], some(changed)[0, 5 + later])
+            assert is_same != answers
 
 
 def test_rotation_makes_scores_depend_on_distance_alone():

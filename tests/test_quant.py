@@ -54,7 +54,7 @@ def test_products_equal_those_of_the_dequantised_weight(num_rows, dtype, toleran
 
 def tiny_model(tok, dtype) -> GPT:
     model = GPT(GPTConfig(sequence_len=48, vocab_size=tok.vocab_size, n_layer=2, n_head=4, n_kv_head=2, n_embd=64,
-                          layer_types=("full", "sliding"), window=5, value_embed_layers=(1,)))
+                          layer_types=("full", "sliding"), window=5, value_embed_layers=(1,), spread=3))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for p in model.parameters():

@@ -16,7 +16,7 @@ from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name_of, made_name, person_name, spans,
                                 spliced_name, split_of, with_articles)
-from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, item
+from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, exercise, item
 from nanochat.tinyworld_facts import CLAUSE_FRAMES, FACTS, NAME_FRAMES
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
@@ -35,7 +35,7 @@ HELD_OUT = ("val", "test")
 
 @pytest.fixture(scope="module")
 def train_chats():
-    return list(conversations("train", 20_000))
+    return [*(exercise(i, 0) for i in range(1000)), *conversations("train", 20_000)]
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_entries_by_hand():
 
 
 @pytest.mark.parametrize("spec, words", [
-    ("gsm", "or one of world, arc"), ("", "or one of world"), ("gsm8k,", "or one of world"), ("gsm8k:0", "above 0"),
+    ("gsm", "or one of world, exercises, arc"), ("", "or one of world"), ("gsm8k,", "or one of world"), ("gsm8k:0", "above 0"),
     ("gsm8k:-1", "above 0"), ("gsm8k:nan", "above 0"), ("gsm8k:inf", "at most 1000 epochs"), ("gsm8k:x", "after the colon"),
     ("gsm8k:120%", "at most 100%"), ("gsm8k:50%,mmlu", "for every entry or for none"), ("gsm8k:50%,mmlu:20%", "come to 70%"),
     ("gsm8k,gsm8k", "gsm8k is in it twice; for two epochs write gsm8k:2"), ("arc,arc_easy", "arc_easy is in it twice"),
