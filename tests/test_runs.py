@@ -37,7 +37,7 @@ if name == os.environ.get("FAKE_FAILURE"):
 flag = dict(zip(words, words[1:]))
 files = {{"tok_train": "tokenizer/tokenizer.json", "report": "report/report.json",
          "base_train": "runs/base/TAG/result.json", "base_eval": "runs/base/TAG/base_eval.json",
-         "mid_train": "runs/mid/TAG/result.json", "chat_sft": "runs/sft/TAG/result.json",
+         "mid_train": "runs/mid/TAG/result.json", "chat_sft": f"runs/{{flag.get('--stage', 'sft')}}/TAG/result.json",
          "chat_rl": "runs/rl/TAG/result.json", "chat_eval": f"runs/{{flag.get('--source')}}/TAG/chat_eval.json"}}
 if name in files:
     path = Path(os.environ["NANOCHAT_BASE_DIR"], files[name].replace("TAG", flag.get("--model-tag", "")))
@@ -245,7 +245,7 @@ def test_a_port_in_use_is_noticed_before_the_training(house):
     assert result.returncode == 2 and f"port {port} is in use" in result.stderr
 
 
-WORLD_STAGES = ["tok_train", "base_train", "base_eval", "mid_train", "chat_sft", "chat_rl",
+WORLD_STAGES = ["tok_train", "base_train", "base_eval", "chat_sft", "chat_sft", "chat_rl",
                 "chat_eval", "chat_eval", "chat_eval", "report"]
 
 
@@ -253,6 +253,7 @@ def test_stages_run_in_order_once_and_then_it_serves(house):
     make_ready(house)
     result, commands = quickstart(house)
     assert result.returncode == 0 and names(commands) == WORLD_STAGES
+    assert "--stage mid --tasks exercises" in commands[3] and "--stage" not in commands[4]
     evaluated = [line.split("--source ")[1].split()[0] for line in commands if line.startswith("chat_eval")]
     assert evaluated == ["mid", "sft", "rl"]
     assert all("--resume auto" in commands[i] for i in (1, 3, 4, 5))
@@ -265,10 +266,10 @@ def test_stages_run_in_order_once_and_then_it_serves(house):
 
 def test_a_stage_that_fails_ends_it_and_the_next_call_takes_up_from_there(house):
     make_ready(house)
-    result, commands = quickstart(house, FAKE_FAILURE="chat_sft")
-    assert result.returncode == 3 and names(commands) == WORLD_STAGES[:5]
+    result, commands = quickstart(house, FAKE_FAILURE="chat_rl")
+    assert result.returncode == 3 and names(commands) == WORLD_STAGES[:6]
     result, commands = quickstart(house)
-    assert result.returncode == 0 and names(commands) == WORLD_STAGES[4:]
+    assert result.returncode == 0 and names(commands) == WORLD_STAGES[5:]
 
 
 def test_fresh_trains_again_and_leaves_other_models_alone(house):
@@ -300,13 +301,14 @@ def test_own_files_make_a_model_of_their_own_and_skip_what_belongs_to_the_world(
     _, with_text = quickstart(house, "--data", "my book.txt")
     _, with_both = quickstart(house, "--data", "my book.txt", "--chats", "chats.jsonl")
     assert names(with_text) == WORLD_STAGES
-    assert names(with_both) == [name for name in WORLD_STAGES if name not in ("chat_rl", "chat_eval")]
+    assert names(with_both) == ["tok_train", "base_train", "base_eval", "mid_train", "chat_sft", "report"]
     tags = {line.split("--model-tag ")[1].split()[0] for line in with_text + with_both if "--model-tag" in line}
     assert len(tags) == 2 and "quickstart" not in tags
     book, chats = house.parent / "my book.txt", house.parent / "chats.jsonl"
     flags = {line.split()[0]: line for line in with_both}
     assert f"--data {book}" in flags["tok_train"] and f"--chats {chats}" in flags["tok_train"]
     assert f"--data {book}" in flags["base_train"] and f"--data {chats}" in flags["chat_sft"]
+    assert f"--data {chats} --text-data {book}" in flags["mid_train"]
     book.write_text("Twice.")
     assert names(quickstart(house, "--data", "my book.txt")[1]) == WORLD_STAGES
     # The world's model still stands, although tokenizer and report card are of another one now.

@@ -223,6 +223,15 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     assert line.startswith("error: ") and "scripts.tok_train" in line
 
 
+def test_exercises_before_sft_are_a_midtrained_model(home):
+    train(base_train, f"{BASE} {text_flags()}")
+    before = train(chat_sft, f"--stage mid --tasks exercises {CHAT}")
+    assert before["stage"] == "mid" and before["num_conversations"] > 1000
+    train(chat_sft, f"--model-tag d2 {CHAT} {chat_flags()}")
+    source = json.loads((home / "runs" / "sft" / "d2" / "config.json").read_text())["settings"]["source"]
+    assert source == before["weights_sha256"]
+
+
 @pytest.mark.parametrize("script, flags, words", [
     (base_train, "--data nowhere", "nowhere"),
     (base_train, "--data {home}/empty", "empty"),
@@ -237,6 +246,7 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
     (mid_train, "", "no trained model of stage base"),
     (chat_sft, "--source base --model-tag nope", "there are: base/d2"),
     (chat_sft, "--source base --step 7", "there are: 2"),
+    (chat_sft, "--stage mid --source mid", "give --source base"),
     (chat_sft, "--source base --data {home}/bad.jsonl", "bad.jsonl:2: "),
     (chat_sft, "--source base --tasks {home}/bad.jsonl:2", "bad.jsonl:2: "),
     (mid_train, "--tasks world --data base", "one of them"),
