@@ -474,7 +474,7 @@ h1 em { color: var(--accent); font-style: normal; white-space: nowrap; }
   overflow: hidden; border: 1px solid var(--line); border-radius: .875rem; background: var(--line); }
 .tiles div { padding: 1rem; background: var(--raised); }
 .tiles dt { color: var(--soft); font-size: .8125rem; }
-.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.375rem/1.4 var(--serif); white-space: nowrap; }
+.tiles dd:nth-child(2) { margin: .125rem 0; font: 600 1.25rem/1.4 var(--serif); white-space: nowrap; }
 .missing { margin-top: 1rem; }
 
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 2.25rem 3rem;
@@ -548,7 +548,7 @@ pre i { display: inline-block; max-width: 100%; font-style: normal; text-indent:
   body { padding-top: 1.5rem; }
   .tiles { grid-template-columns: 1fr 1fr; }
   .tiles div { padding: .75rem .875rem; }
-  .tiles dd:nth-child(2) { font-size: 1.375rem; }
+  .tiles dd:nth-child(2) { font-size: 1.25rem; }
   .tiles div:last-child:nth-child(odd) { grid-column: 1 / -1; }
   .cards { columns: 1; }
   .final_step, .tokens { display: none; }

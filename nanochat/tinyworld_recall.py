@@ -350,36 +350,40 @@ LOOKUPS = (  # what is told of {x}, how it is asked for, forwards and backwards
                                        (f"Who {did} {{y}}?", f"{{x}} {did} {{y}}.")))
       for did, do in (("wrote", "write"), ("said", "say"), ("read", "read"), ("drew", "draw"), ("sang", "sing"),
                       ("chose", "choose"), ("spelled", "spell"), ("learned", "learn"))))
-FAMILIAR = tuple(dict.fromkeys(name for name, _ in people(random.Random("familiar"), "train", 12)))
-FAMILIAR_SHARE = 0.7  # of these exercises are about the same few people: who is who is learnt in half of the steps
+FAMILIAR = tuple(name for name, _ in people(random.Random("familiar"), "train", 12))
+FAMILIAR_SHARE = 0.7  # of the exercises are about these few: looking up is learnt in half of the steps (dev/LOG.md)
 
 
-def lookup(rng: random.Random) -> list[dict]:
-    """Several people and one thing about each; every one of them is asked for, one by one or all in one breath. What
-    belongs to whom is learnt here, from a thousand different things, and used in reading, which alone does not teach
-    it (dev/LOG.md)."""
-    form, kind, asks = rng.choice(LOOKUPS)
+def owners(rng: random.Random, kind: str) -> list[tuple[str, str]]:
+    """Two to six people, and of each something of a kind."""
     values = {"name": lambda: [made_name(rng, "train") for _ in range(6)], "thing": lambda: rng.sample(GOODS, 6),
               "number": lambda: [str(n) for n in rng.sample(range(1000), 6)], "place": lambda: rng.sample(PLACES, 6),
               "job": lambda: rng.sample(JOBS, 6), "hobby": lambda: rng.sample(HOBBIES, 6),
-              "word": lambda: different(lambda: draw_word(rng, "train", made_share=0.1), 6)}[kind]()
+              "word": lambda: different_words(rng, 6)}[kind]()
     count = rng.randrange(2, 7)
-    are_familiar = rng.random() < FAMILIAR_SHARE
-    names = rng.sample(FAMILIAR, count) if are_familiar else [name for name, _ in people(rng, "train", count)]
-    pairs = list(zip(names, values))
+    is_familiar = rng.random() < FAMILIAR_SHARE
+    names = rng.sample(FAMILIAR, count) if is_familiar else [name for name, _ in people(rng, "train", count)]
+    return list(zip(names, values))
+
+
+def different_words(rng: random.Random, count: int) -> list[str]:
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found.setdefault(draw_word(rng, "train", made_share=0.1))
+    return list(found)
+
+
+def lookup(rng: random.Random) -> list[dict]:
+    """Several people and one thing about each; every one of them is asked for, one by one or all in one breath. From a
+    thousand different things it is learnt here who has what, which reading needs and does not teach (dev/LOG.md)."""
+    form, kind, asks = rng.choice(LOOKUPS)
+    pairs = owners(rng, kind)
     exchanges = []
     for x, y in rng.sample(pairs, len(pairs)):
         question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
         exchanges.append((question, who_at_last(question, reply, x)))
     if rng.random() < 0.5:
-        exchanges = [(" ".join(questions), " ".join(replies)) for questions, replies in (zip(*exchanges),)]
+        exchanges = [tuple(" ".join(lines) for lines in zip(*exchanges))]
     text = " ".join(say(rng, form, x=x, y=y) for x, y in pairs)
     (question, reply), *others = exchanges
     return turns(in_frame(rng, "train", text, question), reply) + sum((turns(*exchange) for exchange in others), [])
-
-
-def different(draw, count: int) -> list:
-    found = {}
-    while len(found) < count:
-        found.setdefault(draw())
-    return list(found)

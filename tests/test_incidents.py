@@ -210,7 +210,7 @@ class LiveBytes(TorchDispatchMode):
 def evaluated_model(kind: str, width: int, device: str):
     """A model whose weights are most of what there is, after an evaluation; and how to evaluate it again."""
     config = tiny_gpt(n_layer=8, n_embd=width, n_head=4, n_kv_head=4, layer_types=("full",) * 8,
-                      value_embed_layers=()).config
+                      value_embed_layers=(), spread=0).config
     model = GPT(config, activation_dtype=torch.bfloat16)
     model.init_weights(0)
     model.to(device)
