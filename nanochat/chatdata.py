@@ -2,15 +2,25 @@
 row."""
 
 import hashlib
-from typing import NamedTuple
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Iterable, NamedTuple
 
 import numpy as np
+import torch
 
 from nanochat.common import UserError, print0
 from nanochat.conversation import read_chats, render
 from nanochat.packing import Fitted, Sequence, fit_sequences
 
-NUM_VAL = 400  # conversations generated from the embedded world to validate on
+NUM_VAL = 400       # conversations generated from the embedded world to validate on
+NUM_AT_ONCE = 4000  # that one process generates at a time; fewer are not worth a second process
+MAX_PROCESSES = 16
+PROGRESS_SEC = 5
 
 
 class ChatData(NamedTuple):
@@ -38,9 +48,8 @@ def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tok
         val = (fit(mixture.validation(), f"validation of {mixture.name}") if val_data is None else
                fit(read_chats(val_data), val_data))
     elif data is None:
-        from nanochat.tinyworld_chats import conversations
-        train = fit(conversations("train", num_generated, seed), "the embedded world")
-        val = fit(conversations("val", NUM_VAL, 0), "the embedded world")
+        train, val = (_checked(_generate(*wanted, tokenizer, max_tokens), "the embedded world", max_tokens)
+                      for wanted in (("train", num_generated, seed), ("val", NUM_VAL, 0)))
     elif val_data is not None:
         train, val = fit(read_chats(data), data), fit(read_chats(val_data), val_data)
     else:
@@ -50,9 +59,56 @@ def load_chat_data(data: str | None, val_data: str | None, tokenizer, *, max_tok
 
 
 def _fit(conversations, name: str, tokenizer, max_tokens: int) -> Fitted:
-    """Rendered, and at most max_tokens long; says what it had to cut or drop."""
-    result = fit_sequences((_compact(*render(tokenizer, chat)) for chat in conversations), max_tokens,
-                           tokenizer.special["<|assistant_end|>"])
+    return _checked(_render(conversations, tokenizer, max_tokens), name, max_tokens)
+
+
+def _render(conversations, tokenizer, max_tokens: int) -> Fitted:
+    return fit_sequences((_compact(*render(tokenizer, chat)) for chat in conversations), max_tokens,
+                         tokenizer.special["<|assistant_end|>"])
+
+
+def _generate(split: str, num_conversations: int, seed: int, tokenizer, max_tokens: int) -> Fitted:
+    """Conversations of the embedded world, rendered: in one order, by as many processes as torch has threads."""
+    parts = [range(start, min(start + NUM_AT_ONCE, num_conversations))
+             for start in range(0, num_conversations, NUM_AT_ONCE)]
+    make = partial(_generate_some, split, seed, tokenizer, max_tokens)
+    num_processes = min(torch.get_num_threads(), len(parts), MAX_PROCESSES)
+    if num_processes < 2:
+        return _join(map(make, parts), num_conversations)
+    # A forked process is there at once; elsewhere than on Linux forking is not safe, and each imports torch first.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(num_processes, context)
+    try:
+        return _join(pool.map(make, parts), num_conversations)
+    except BrokenProcessPool:
+        raise UserError(f"a process that wrote conversations was killed, perhaps out of memory; OMP_NUM_THREADS=1 "
+                        f"writes them in one process instead of {num_processes}") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _generate_some(split: str, seed: int, tokenizer, max_tokens: int, indices: range) -> Fitted:
+    from nanochat.tinyworld_chats import conversations
+    return _render(conversations(split, indices.stop, seed, start=indices.start), tokenizer, max_tokens)
+
+
+def _join(parts: Iterable[Fitted], num_conversations: int) -> Fitted:
+    """One after the other, with a line of progress now and then."""
+    begin = printed = time.monotonic()
+    joined, num_made = [], 0
+    for part in parts:
+        joined.append(part)
+        num_made += len(part.sequences) + part.num_dropped
+        if (now := time.monotonic()) - printed > PROGRESS_SEC:
+            printed, rate = now, num_made / (now - begin)
+            print0(f"wrote {num_made:,} of {num_conversations:,} conversations, {rate:,.0f} a second, "
+                   f"{(num_conversations - num_made) / rate:.0f} s left")
+    return Fitted([sequence for part in joined for sequence in part.sequences], sum(part.num_cut for part in joined),
+                  sum(part.num_dropped for part in joined))
+
+
+def _checked(result: Fitted, name: str, max_tokens: int) -> Fitted:
+    """Says what had to be cut or dropped; UserError when nothing is left."""
     if not result.sequences and not result.num_dropped:
         raise UserError(f"{name}: no conversations in it; give more of them, or for validation --val-data")
     if not result.sequences:

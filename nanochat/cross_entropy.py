@@ -65,11 +65,11 @@ class _SumCrossEntropy(torch.autograd.Function):
         for h, t, w in zip(*_split(BLOCK_BYTES, vocab_size, hidden, targets, row_weights)):
             logits = torch.mm(h, weight_rows.T, out=buffer[:len(h)])
             for chunk, chunk_t, chunk_w in zip(*_split(CHUNK_BYTES, vocab_size, logits, t, w)):
-                nll, grad_logits = _chunk_nll(chunk.to(loss.dtype), chunk_t, cap, wants_grad)
+                nll, grad_logits = _chunk_nll(chunk.to(loss.dtype), chunk_t, cap, chunk_w if wants_grad else None)
                 loss += (nll * chunk_w).sum()
                 logprobs.append(-nll)
                 if wants_grad:
-                    chunk.copy_(grad_logits.mul_(chunk_w[:, None]))
+                    chunk.copy_(grad_logits)
             if wants_grad:  # the logits have become their gradients
                 torch.mm(logits, weight_rows, out=grad_hidden[start:start + len(h)])
                 grad_weight[:vocab_size] += logits.T @ h
@@ -97,15 +97,19 @@ def _accumulator(dtype):
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _chunk_nll(logits, targets, cap, wants_grad=False):
-    """-log p(target) per row and, if asked, d(sum of it)/d(logits), overwriting `logits`."""
-    capped = softcap_(logits, cap)
-    exps = capped.exp()  # capped lies in (-cap, cap): no overflow for cap < 88, so no maximum is subtracted
+def _chunk_nll(logits, targets, cap, row_weights=None):
+    """-log p(target) per row and, with row_weights, d(their weighted sum)/d(logits). Overwrites `logits`.
+
+    With s = sigmoid(2 logits / cap) the capped logits are 2 cap s - cap, of which a softmax does not see the constant,
+    and their derivative is 4 s (1 - s): ten passes over the chunk instead of fourteen.
+    """
+    squashed = logits.mul_(2 / cap).sigmoid_()
+    exps = (2 * cap * squashed).exp_()  # from 0 to 2 cap: no overflow for cap < 44, so no maximum is subtracted
     total = exps.sum(dim=1, keepdim=True)
     at_target = targets[:, None]
-    nll = (total.log() - capped.gather(1, at_target)).squeeze(1)
-    if not wants_grad:
+    nll = (total.log() - 2 * cap * squashed.gather(1, at_target)).squeeze(1)
+    if row_weights is None:
         return nll, None
-    grad = exps.div_(total)
-    grad.scatter_add_(1, at_target, grad.new_full((len(targets), 1), -1.0))
-    return nll, grad.mul_(1 - capped.div_(cap).square_())
+    scale = 4 * row_weights.to(total.dtype)[:, None]
+    grad = exps.mul_(scale / total).scatter_add_(1, at_target, -scale)
+    return nll, grad.mul_(squashed.addcmul_(squashed, squashed, value=-1))

@@ -130,13 +130,15 @@ def _one_of(texts: tuple[str, ...]) -> str:
 
 OPENED = re.compile(f"(?:(?:{_one_of(OPENERS)}) )+")
 CLOSED = re.compile(f"(?: (?:{_one_of(CLOSERS)}))+$")
+LAST_WORDS = tuple({just_words(closer).split()[-1] for closer in CLOSERS})  # to search nowhere in vain
 
 
 def core(question: str) -> str:
     """The plain question without what `dress` puts around it: what decides whether it is held out."""
     kept = just_words(question)
     opened = OPENED.match(kept)
-    return CLOSED.sub("", kept[opened.end():] if opened else kept)
+    kept = kept[opened.end():] if opened else kept
+    return CLOSED.sub("", kept) if kept.endswith(LAST_WORDS) else kept
 
 
 def dress(rng: random.Random, question: str) -> str:
@@ -157,13 +159,17 @@ def dress(rng: random.Random, question: str) -> str:
 
 def spans(question: str) -> set[tuple[str, ...]]:
     """All eight words in a row of the bare question."""
-    words = core(question).split()
+    return spans_of_core(core(question))
+
+
+def spans_of_core(bare_words: str) -> set[tuple[str, ...]]:
+    words = bare_words.split()
     return {tuple(words[i:i + 8]) for i in range(len(words) - 7)}
 
 
-def is_apart(question: str, cores: set[str], held_out_spans: set[tuple[str, ...]]) -> bool:
-    """Whether its bare words are none of `cores` and no eight of them in a row are held out."""
-    return core(question) not in cores and not spans(question) & held_out_spans
+def is_apart(bare_words: str, cores: set[str], held_out_spans: set[tuple[str, ...]]) -> bool:
+    """Whether a question's bare words (`core`) are none of `cores` and no eight of them in a row are held out."""
+    return bare_words not in cores and not spans_of_core(bare_words) & held_out_spans
 
 
 # -----------------------------------------------------------------------------

@@ -100,9 +100,10 @@ def exercise(index: int, seed: int) -> dict:
             "source": "tinyworld/lookup"}
 
 
-def conversations(split: str, num_conversations: int, seed: int = 0,
-                  skills: tuple[str, ...] | None = None) -> Iterator[dict]:
-    """Conversation objects (conversation.py). `skills` None: all of them, in train with small talk and mixtures."""
+def conversations(split: str, num_conversations: int, seed: int = 0, skills: tuple[str, ...] | None = None,
+                  start: int = 0) -> Iterator[dict]:
+    """Conversation objects (conversation.py), all but the first `start`. `skills` None: all of them, in train with small
+    talk and mixtures."""
     assert split in SPLITS, split
     skills = tuple(skills or (*SKILLS, *(TRAIN_ONLY if split == "train" else ())))
-    return (conversation(split, i, seed, skills) for i in range(num_conversations))
+    return (conversation(split, i, seed, skills) for i in range(start, num_conversations))

@@ -11,9 +11,10 @@ Left out: seasons south of the equator, doubtful answers (what is the opposite o
 import functools
 import random
 import re
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
-from nanochat.tinyworld import DAYS, MONTHS, Asks, capital, core, expand, is_apart, spans, split_of, with_articles
+from nanochat.tinyworld import (DAYS, MONTHS, SPLITS, Asks, capital, core, expand, is_apart, spans_of_core, split_of,
+                                with_articles)
 from nanochat.tinyworld_wordings import FACT_ASKS, MORE_CLAUSE_FRAMES, MORE_NAME_FRAMES
 
 
@@ -509,38 +510,51 @@ def phrase(kind: str, key: str, form: str) -> str:
     return capital(with_articles(form.format(**fact_slots(kind, key))))
 
 
-@functools.cache
-def _all_questions(split: str, is_own: bool) -> tuple[tuple[str, str, str], ...]:
-    """(kind, key, question), but for those that give their answer away."""
-    found = {}
-    for kind, (answers, _, forms) in FACTS.items():
-        readings = expand(*(forms.own(split) if is_own else forms.shared))
+Questions = dict[tuple[str, str, str], str]  # (kind, key, bare words) -> question
+
+
+def _worded(ways: Callable[[Asks], tuple[str, ...]]) -> Questions:
+    """Every fact in every reading of its ways, but for questions that give their answer away."""
+    found: Questions = {}
+    for kind, (answers, _, asks) in FACTS.items():
+        readings = expand(*ways(asks))
         for key, answer in answers.items():
             given_away = f" {plain(answer).lower()} "
             for form in readings:
                 question = phrase(kind, key, form)
                 words = core(question)
-                if given_away not in f" {words} " and (is_own or split_of("fact", words) == split):
+                if given_away not in f" {words} ":
                     found.setdefault((kind, key, words), question)
-    return tuple((kind, key, question) for (kind, key, _), question in found.items())
+    return found
+
+
+@functools.cache
+def _shared_questions() -> dict[str, Questions]:
+    """Of each split, by the hash of the bare words."""
+    found: dict[str, Questions] = {split: {} for split in SPLITS}
+    for asked, question in _worded(lambda asks: asks.shared).items():
+        found[split_of("fact", asked[-1])][asked] = question
+    return found
+
+
+@functools.cache
+def _all_questions(split: str, is_own: bool) -> Questions:
+    return _worded(lambda asks: asks.own(split)) if is_own else _shared_questions()[split]
 
 
 @functools.cache
 def _held_out() -> tuple[frozenset[str], frozenset[tuple[str, ...]]]:
     """The bare questions of the other splits, and their spans of eight words."""
-    questions = [question for split in ("val", "test") for is_own in (False, True)
-                 for *_, question in _all_questions(split, is_own)]
-    return frozenset(map(core, questions)), frozenset().union(*map(spans, questions))
+    cores = frozenset(words for split in ("val", "test") for is_own in (False, True)
+                      for *_, words in _all_questions(split, is_own))
+    return cores, frozenset().union(*map(spans_of_core, cores))
 
 
 @functools.cache
 def fact_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str, str], ...]:
     """All (kind, key, question) of a split: the shared phrasings, each in one split by its words, or its own ones."""
-    questions = _all_questions(split, is_own)
-    if split != "train":
-        return questions
-    cores, held_out_spans = _held_out()
-    return tuple(asked for asked in questions if is_apart(asked[-1], cores, held_out_spans))
+    return tuple((kind, key, question) for (kind, key, words), question in _all_questions(split, is_own).items()
+                 if split != "train" or is_apart(words, *_held_out()))
 
 
 @functools.cache
@@ -552,7 +566,7 @@ def unanswerable(kind: str, key: str) -> tuple[str, ...]:
     cores, held_out_spans = _held_out()
     forms = expand(*FACTS[kind].asks.shared, *FACTS[kind].asks.train)
     questions = dict.fromkeys(capital(with_articles(form.format(**slots))) for form in forms)
-    return tuple(question for question in questions if is_apart(question, cores, held_out_spans))
+    return tuple(question for question in questions if is_apart(core(question), cores, held_out_spans))
 
 
 @functools.cache

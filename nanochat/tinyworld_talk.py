@@ -70,7 +70,7 @@ def trained_forms(asks: Asks, others: tuple[Asks, ...], is_own: bool, salt: str)
     if not is_own:
         return shared_forms(asks, salt)["train"]
     cores, held_out_spans = _asked_anyway(others, salt)
-    return tuple(form for form in expand(*asks.train) if is_apart(form, cores, held_out_spans))
+    return tuple(form for form in expand(*asks.train) if is_apart(core(form), cores, held_out_spans))
 
 
 @functools.cache

@@ -62,6 +62,10 @@ class Tokenizer:
         if len(known) != len(self.ranks) or not all(bytes([byte]) in known for byte in range(256)):
             raise ValueError("ranks must be distinct and include all 256 single bytes")
 
+    def __reduce__(self):
+        """For other processes: what is derived is derived there."""
+        return Tokenizer, (self.pattern, self.ranks)
+
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
         """`vocab_size` counts the 256 bytes and the 9 specials; text that runs out of pairs gives a smaller one.

@@ -1,14 +1,18 @@
 import hashlib
 import json
+import multiprocessing
+import os
 import struct
 
 import numpy as np
 import pytest
 
+from nanochat import chatdata
 from nanochat.chatdata import fingerprint_sequences, load_chat_data
 from nanochat.common import UserError
 from nanochat.conversation import render
 from nanochat.packing import Sequence
+from nanochat.tinyworld_chats import conversations
 from nanochat.tokenizer import Tokenizer
 
 TOK = Tokenizer.train(["what is the colour of the sky and of the sea " * 20], 280)
@@ -84,3 +88,26 @@ def test_what_is_cut_and_dropped_is_in_the_record(tmp_path):
 def test_the_embedded_world_needs_no_file():
     found = load(None, max_tokens=512)
     assert len(found.train) == 50 and found.val and not {tuple(s.ids) for s in found.train} & {tuple(s.ids) for s in found.val}
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_several_processes_write_what_one_writes(method, monkeypatch):
+    def generated(num_threads):
+        monkeypatch.setattr(chatdata.torch, "get_num_threads", lambda: num_threads)
+        return load(None, max_tokens=200)  # so that some are cut and some dropped
+    monkeypatch.setattr(chatdata, "NUM_AT_ONCE", 13)  # 50 conversations are four parts, the last one short
+    context = multiprocessing.get_context(method)
+    monkeypatch.setattr(chatdata.multiprocessing, "get_context", lambda _: context)
+    alone, together = generated(1), generated(2)
+    assert alone.record() == together.record() and alone.num_cut and alone.num_dropped
+    assert alone.fingerprint == together.fingerprint == fingerprint_sequences(together.train, together.val)
+    whole = [ids for ids, _ in (render(TOK, chat) for chat in conversations("train", 50, 0)) if len(ids) <= 201]
+    assert whole == [ids for ids in (sequence.ids.tolist() for sequence in together.train) if ids in whole]
+
+
+def test_a_process_that_dies_ends_the_run(monkeypatch):
+    monkeypatch.setattr(chatdata, "NUM_AT_ONCE", 13)
+    monkeypatch.setattr(chatdata.torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(chatdata, "_render", lambda *args: os._exit(9))
+    with pytest.raises(UserError, match="out of memory"):
+        load(None)

@@ -246,7 +246,7 @@ def test_a_port_in_use_is_noticed_before_the_training(house):
 
 
 WORLD_STAGES = ["tok_train", "base_train", "base_eval", "chat_sft", "chat_sft", "chat_rl",
-                "chat_eval", "chat_eval", "chat_eval", "report"]
+                "chat_eval", "chat_eval", "report"]
 
 
 def test_stages_run_in_order_once_and_then_it_serves(house):
@@ -255,7 +255,7 @@ def test_stages_run_in_order_once_and_then_it_serves(house):
     assert result.returncode == 0 and names(commands) == WORLD_STAGES
     assert "--stage mid --tasks exercises" in commands[3] and "--stage" not in commands[4]
     evaluated = [line.split("--source ")[1].split()[0] for line in commands if line.startswith("chat_eval")]
-    assert evaluated == ["mid", "sft", "rl"]
+    assert evaluated == ["sft", "rl"]
     assert all("--resume auto" in commands[i] for i in (1, 3, 4, 5))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])  # free again in a moment
