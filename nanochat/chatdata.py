@@ -20,7 +20,7 @@ from nanochat.packing import Fitted, Sequence, fit_sequences
 NUM_VAL = 400       # conversations generated from the embedded world to validate on
 NUM_AT_ONCE = 4000  # that one process generates at a time; fewer are not worth a second process
 MAX_PROCESSES = 16
-PROGRESS_SEC = 5
+PROGRESS_SEC = 10
 
 
 class ChatData(NamedTuple):

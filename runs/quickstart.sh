@@ -134,7 +134,7 @@ read_environment() {
         *[!0-9]* | 0* | ??????*) stop "PORT=$PORT: give a number from 1 to 65535" ;;
     esac
     [ "$PORT" -le 65535 ] || stop "PORT=$PORT: give a number from 1 to 65535"
-    # Better to know now than after ten minutes of training.
+    # Better to know now than after the training.
     if [ -n "$SERVE" ] && (: < "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; then
         stop "port $PORT is in use; choose another one: PORT=$((PORT + 1)) bash runs/quickstart.sh"
     fi
