@@ -330,7 +330,7 @@ def test_smoke_runs_every_stage_for_real():
     command = ["bash", ROOT / "runs" / "quickstart.sh", "--smoke"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert "[10] took" in result.stderr
+    assert f"[{len(WORLD_STAGES)}] took" in result.stderr
 
 
 # -----------------------------------------------------------------------------
