@@ -3,6 +3,7 @@ row."""
 
 import hashlib
 import multiprocessing
+import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -77,7 +78,7 @@ def _generate(split: str, num_conversations: int, seed: int, tokenizer, max_toke
         return _join(map(make, parts), num_conversations)
     # A forked process is there at once; elsewhere than on Linux forking is not safe, and each imports torch first.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(num_processes, context)
+    pool = ProcessPoolExecutor(num_processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))  # Ctrl-C is ours
     try:
         return _join(pool.map(make, parts), num_conversations)
     except BrokenProcessPool:
