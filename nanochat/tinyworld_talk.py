@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from nanochat.tinyworld import (
     COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, OPENERS, OWN_SHARE, PETS, PLACES, SPLITS, Asks, bare, capital,
-    core, dress, expand, is_apart, just_words, made_name, people, say, spans, split_of, with_articles)
+    core, dress, expand, is_apart, just_words, made_name, people, say, spans, spans_of_core, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences, plain, unanswerable
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
@@ -76,10 +76,10 @@ def trained_forms(asks: Asks, others: tuple[Asks, ...], is_own: bool, salt: str)
 @functools.cache
 def _asked_anyway(all_asks: tuple[Asks, ...], salt: str) -> tuple[set[str], set[tuple[str, ...]]]:
     """Bare words of all but training's own readings, and the spans of eight words of those that are held out."""
-    held_out = [form for asks in all_asks for split in ("val", "test") for is_own in (False, True)
-                for form in held_out_forms(asks, split, is_own, salt)]
-    trained = [form for asks in all_asks for form in shared_forms(asks, salt)["train"]]
-    return set(map(core, held_out + trained)), set().union(*map(spans, held_out))
+    held_out = {core(form) for asks in all_asks for split in ("val", "test") for is_own in (False, True)
+                for form in held_out_forms(asks, split, is_own, salt)}
+    trained = {core(form) for asks in all_asks for form in shared_forms(asks, salt)["train"]}
+    return held_out | trained, set().union(*map(spans_of_core, held_out))
 
 
 # -----------------------------------------------------------------------------
