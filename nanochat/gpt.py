@@ -13,6 +13,7 @@ B batch, T time, C channels, H query heads, H_kv key/value heads, D head dim, V 
 """
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import torch
 import torch.nn as nn
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 
 from nanochat.attention import attention, attention_bias
 from nanochat.cross_entropy import softcap, sum_cross_entropy, target_logprobs
+from nanochat.letter_codes import letter_codes
 
 LOGIT_SOFTCAP = 15.0      # modded-nanogpt: 30 -> 15 was worth 4.8% of the time to its target
 ROPE_BASE = 10_000.0
@@ -144,9 +146,13 @@ class GPT(nn.Module):
         self.register_buffer("sin", sin, persistent=False)
 
     @torch.no_grad()
-    def init_weights(self, seed: int):
+    def init_weights(self, seed: int, *, tokens: Sequence[bytes] = (), letters: float = 0.0):
         """Same seed, same weights, on any device. Projections back into the residual stream start at zero, so
-        a fresh block is the identity; the rest is uniform with standard deviation 1 / sqrt(fan_in)."""
+        a fresh block is the identity; the rest is uniform with standard deviation 1 / sqrt(fan_in).
+
+        tokens: the bytes of the first ids, whose embeddings begin as `letters` times the code of their letters
+        (letter_codes.py) beside noise of standard deviation 1.
+        """
         generator = torch.Generator().manual_seed(seed)
 
         def uniform(weight, std):
@@ -163,6 +169,8 @@ class GPT(nn.Module):
         uniform(self.lm_head.weight, 0.001)
         for embedding in self.value_embeds.values():
             embedding.weight.zero_()
+        if letters:
+            self.wte.weight[:len(tokens)] += letters * letter_codes(tokens, C, generator).to(self.wte.weight)
 
     def forward(self, idx, *, doc_ids=None):
         """Token ids (B, T) to normed hidden states (B, T, C).

@@ -18,6 +18,7 @@ TOKENS_PER_PARAM = 12.0         # of matrices + head; upstream's fitted optimum,
 REFERENCE_BATCH = 2 ** 19       # tokens; rates below were tuned there
 REFERENCE_WIDTH = 768
 BATCH_EXPONENT = 0.383          # optimal batch grows as (training tokens) ^ 0.383 (arXiv:2505.13738)
+LETTERS = 8.0                   # of a small model's fresh embeddings: the spelling stays while they learn the rest
 CPU_MICRO_BATCH_TOKENS = 4096   # larger gains nothing on 2 cores and costs memory
 GPU_MICRO_BATCH_TOKENS = 2 ** 16
 
@@ -33,6 +34,7 @@ class RunPlan:
     unembedding_lr: float      # AdamW
     matrix_lr: float           # Muon
     weight_decay: float        # Muon's matrices
+    letters: float             # how much of a fresh embedding spells its token, beside noise of 1
 
     def accumulation(self, world: int) -> int:
         """Forward passes per optimizer step and rank."""
@@ -54,7 +56,8 @@ def model_config(depth: int, *, vocab_size: int, max_seq_len: int) -> GPTConfig:
     """Width 64 per layer; heads of 64 channels below width 512, of 128 from there (a multiple, rounded up). Below width
     512 the first half of the layers sees 8 tokens only: which token comes after which is local, and a small model that
     need not search all of its context for it learns faster. The layers above add value embeddings, so that copying a
-    token needs no detour through the residual stream. Both measured at depth 4 (dev/LOG.md), not above."""
+    token needs no detour through the residual stream. Both measured at depth 4 (dev/LOG.md), not above, as are fresh
+    embeddings that spell their tokens (`RunPlan.letters`)."""
     if depth < 1:
         raise UserError(f"--depth {depth}: at least 1 layer; 2 for a smoke test, 4 on a laptop, 12 and more on a GPU")
     if max_seq_len < 16:
@@ -96,7 +99,8 @@ def plan(depth: int, *, vocab_size: int, max_seq_len: int, world: int, device_ty
     return RunPlan(config, total_batch_size, device_batch_size, num_iterations,
                    embedding_lr=embedding_lr * adamw_scale, unembedding_lr=unembedding_lr * adamw_scale,
                    matrix_lr=matrix_lr * lr_scale,
-                   weight_decay=weight_decay * lr_scale * decay_tokens / optimal_tokens)
+                   weight_decay=weight_decay * lr_scale * decay_tokens / optimal_tokens,
+                   letters=LETTERS if config.n_embd < 512 else 0.0)
 
 
 def scaling_params(config: GPTConfig) -> int:

@@ -393,11 +393,12 @@ def made_word(rng: random.Random) -> str:
 
 
 def spelled(word: str, letter: str = "") -> str:
-    """ "r o b b e r" with a running count behind every hit: "r o b(1) b(2) e r" for the letter b."""
+    """ "r o b b e r" with a running count behind every hit: "r o b1 b2 e r" for the letter b. In brackets the count takes
+    four tokens for two, and the letters before are out of sight of what sees eight."""
     count, out = 0, []
     for c in word:
         count += c == letter
-        out.append(f"{c}({count})" if c == letter else c)
+        out.append(f"{c}{count}" if c == letter else c)
     return " ".join(out)
 
 
@@ -408,7 +409,7 @@ def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
         times = "time" if count == 1 else "times"
         return str(count), f"I spell it: {spelled(word, letter)}. So {letter} is there {count} {times}."
     if kind == "length":
-        numbered = " ".join(f"{c}({i})" for i, c in enumerate(word, 1))
+        numbered = " ".join(f"{c}{i}" for i, c in enumerate(word, 1))
         return str(len(word)), f"I count them: {numbered}. That makes {len(word)} letters."
     if kind == "spell":
         return " ".join(word), f"I spell it: {' '.join(word)}."

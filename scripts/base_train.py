@@ -106,7 +106,7 @@ def main(args):
     # -----------------------------------------------------------------------------
     # Model, optimizer, loader: new or where the newest checkpoint stood
     model = build_model(config, device, dtype)
-    model.init_weights(args.seed)
+    model.init_weights(args.seed, tokens=tokenizer.ranks, letters=run_plan.letters)
     require_free_space(run.dir, 2 * checkpoint_bytes(model), "saving this model")
     optimizer = build_optimizer(model, embedding_lr=run_plan.embedding_lr, unembedding_lr=run_plan.unembedding_lr,
                                 matrix_lr=run_plan.matrix_lr, weight_decay=run_plan.weight_decay,

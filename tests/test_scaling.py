@@ -35,6 +35,11 @@ def test_rates_follow_batch_and_width():
     assert gpu_plan(48, total_batch_size=2 ** 19).embedding_lr == pytest.approx(0.15)  # four times the width
 
 
+def test_only_small_models_begin_with_letters():
+    """Measured at depth 4; the ladder above stays what upstream's rates were fitted to."""
+    assert gpu_plan(4).letters == 8.0 and gpu_plan(8).letters == 0.0
+
+
 def test_counts_equal_the_parameters_of_a_built_model():
     config = model_config(3, vocab_size=300, max_seq_len=32)
     counts = count(config)
