@@ -139,7 +139,8 @@ def aspect(*shared: str, answers: tuple[str, ...], val: tuple[str, ...], test: t
 
 OTHERS = "ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis|Grok|DeepSeek|Mistral|Eliza|Watson"
 OTHER = f"[{OTHERS}]"
-# Where two aspects are easily taken for each other, one answer serves both.
+# Where two aspects are easily taken for each other, one answer serves both. What fits two with different answers ("Do you
+# run?" is one of place, "How long were you trained?" one of age) is asked of one alone, or not at all.
 NAMED = ("I am nanochat, a small language model, and I can make mistakes.",)
 TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats.",)
 HERE = ("I run right here on this computer and do not use the internet.",)
@@ -267,7 +268,6 @@ IDENTITY = {
         "Where are you [hosted|installed|stored|saved|based|living]?", "Where does your [code|model] run?",
         "Do you run locally?", "How [far|far away|near|close] are you[| from me| to me]?",
         "In [which|what] [country|city|town|street|room] are you?",
-        "Where [does your answer|do your words|do your answers] come from?",
         "Where [in the world|on earth|exactly|at the moment] are you?",
         "Do I have you [here|on my own computer|on my disk]?", "Where is the [machine|computer|server] that runs you?",
         are="here|near|far away|local|on my laptop|on a server|in a lab|in the cloud|in a data centre"
@@ -340,20 +340,20 @@ IDENTITY = {
             "|made of metal|made of wood|conscious|flesh and bone|one of us|somebody|a creature|a mortal|born",
         do="eat|sleep|dream|breathe|walk|drink|sing|need food|go to bed|go to school|play football|see|hear|smell"
            "|wake up"
-           "|rest|have breakfast|grow|die|run|jump|go outside|wear clothes|drive a car|take a walk|brush your teeth"
-           "|swim|look out of the window|listen to music|need air|live|go on holiday|marry|shake hands",
+           "|rest|have breakfast|grow|die|jump|go outside|wear clothes|drive a car|take a walk|brush your teeth"
+           "|swim|look out of the window|listen to music|need air|go on holiday|marry|shake hands",
         have="a body|hands|parents|a family|a heart|eyes|a brain|friends|a face|legs|a mother|a bed|a pet|blood|bones"
              "|skin|a stomach|a wife|a husband|kids|a car|money|teeth|ears|a sister|a brother|feet|a head|fingers"
              "|lungs|a voice|a daughter|a son|clothes|a mouth|a shadow|toes|a beard|knees",
         clauses="if you are human|if you are a real person|if you are a machine|if I am talking to a human"
                 "|whether a person is writing|if a human is there|if somebody real is there",
-        val=("Do you have [hair|a nose]?", "So you are a human?", "Do you need sleep?", "Do you have a birthday?"),
+        val=("Do you have [hair|a nose]?", "So you are a human?", "Do you need sleep?", "Do you have elbows?"),
         test=("Do you have [arms|children|a house]?", "Are you really a [human|person]?", "Do you need [water|a bed]?",
               "Are you a human being?"),
         answers=PROGRAM),
     "how": aspect(
         "How were you [made|trained|built|created|programmed|taught|developed]?",
-        "How [was|went|long was] your [training|schooling|learning]?",
+        "How [was|went] your [training|schooling|learning]?",
         "How did you become so [clever|smart]?", "How does your training work?",
         "Did you [go to|attend|visit|finish] [school|a school|college|lessons]?",
         "How did you [learn|get to know] [to talk|to chat|to write|to speak|all this|what you know]?",
@@ -371,10 +371,13 @@ IDENTITY = {
         "Where did you learn [that|to speak|English|your facts|all of that|what you say]?", "How does one make you?",
         "Explain how you were [made|trained].", "What material did you learn from?",
         "Where is your [knowledge|English|wisdom|learning] from?",
+        "Where [does your answer|do your words|do your answers|do your facts|does your English] come from?",
         "Where do you [have|get|take] your [knowledge|words|facts|answers|ideas] from?", "What are you built from?",
         "Were you trained on [books|stories|the web|chats|newspapers|letters]?", "What do you know things from?",
-        "Describe your training.", "[Who or what|What|Which book] taught you [words|to talk|to write|English]?",
-        "How [long|hard|much] were you trained?",
+        "Describe your training.", "How [can|could|do] you know [that|all that|the answer|what is right|so many things]?",
+        "[Which|What] [way|source|place] do your [words|facts|answers|sentences] come from?",
+        "Where did you [find|get|take|learn] [that answer|your facts|these words|such words]?", "[Who or what|What|Which book] taught you [words|to talk|to write|English]?",
+        "How [hard|much|well] were you trained?",
         "[How|Where] did you [pick up|find] [your words|your English|what you know]?",
         "What [happened|went on|was done] in [training|your training|your lessons]?",
         your="training|training data|schooling|education|lessons|way of learning|sources|method|study",
@@ -499,7 +502,7 @@ IDENTITY = {
         clauses="how old you are|what your age is|when you were made|when you were born|how long you have been here"
                 "|in which year you were made|if you are old|if you are young|how young you are|since when you exist",
         val=("At what time were you born?", "For how long have you been around?", "What is your year of birth?",
-             "Are you a baby or an adult?"),
+             "Are you a baby or an adult?", "Do you have a birthday?"),
         test=("How many years have you lived?", "From what year are you?", "How long ago were you made?",
               "Since what day have you been here?"),
         answers=("I was trained only a short while ago, so I am young.",)),
@@ -556,7 +559,7 @@ IDENTITY = {
         do="feel|love|cry|laugh|suffer|fall in love|love me|like me|miss me|hate me|get tired|get sad|get angry"
            "|get bored"
            "|get lonely|get hungry|get sick|feel pain|feel joy|feel love|care about me|enjoy this|enjoy your work|worry"
-           "|enjoy talking to me|hope|fear me|feel cold|feel lonely|smile|get scared|trust me|fear death"
+           "|enjoy talking to me|hope|fear me|feel cold|feel lonely|smile|get scared|fear death"
            "|wish for something",
         have="feelings|emotions|a soul|moods|empathy|wishes|fears|hopes|a conscience|a bad day|a favourite person"
              "|worries|dreams|a good mood|desires|pain|happy days|sad days",

@@ -20,7 +20,7 @@ EMA_DECAY = 0.95
 # Measured at depth 4 in bf16 on the 2-core AMX machine (dev/LOG.md): 10,900 tok/s eager, 14,100 compiled.
 FLOPS_EAGER_CPU = 3.4e11
 COMPILE_SAVES = 0.22        # share of an eager step
-COMPILE_SEC = 25.0          # with a cold cache; 28 to 46 while others use the cores too
+COMPILE_SEC = 15.0          # with a cold cache
 EAGER_STEPS = 2             # before compiling: the first loss is there in seconds, and so is a mistake in the data
 
 
