@@ -12,6 +12,7 @@ from nanochat.common import UserError
 from nanochat.gpt import GPTConfig, count
 
 CHANNELS_PER_LAYER = 64
+SMALL_WIDTH = 512               # below it a model is small, and built as was measured at depth 4
 LOCAL_WINDOW = 8                # tokens that a sliding layer of a small model sees, itself included
 SPREAD = 6                      # tokens before it that a small model's value embeddings carry
 TOKENS_PER_PARAM = 12.0         # of matrices + head; upstream's fitted optimum, it moved 20 -> 8 -> 4 -> 10.5 -> 12
@@ -63,15 +64,16 @@ def model_config(depth: int, *, vocab_size: int, max_seq_len: int) -> GPTConfig:
     if max_seq_len < 16:
         raise UserError(f"--max-seq-len {max_seq_len}: at least 16 tokens")
     width = CHANNELS_PER_LAYER * depth
-    head_dim = 64 if width < 512 else 128
+    is_small = width < SMALL_WIDTH
+    head_dim = 64 if is_small else 128
     width = math.ceil(width / head_dim) * head_dim
     heads = width // head_dim
-    num_local = depth // 2 if width < 512 else 0
+    num_local = depth // 2 if is_small else 0
     return GPTConfig(sequence_len=max_seq_len, vocab_size=vocab_size, n_layer=depth, n_head=heads, n_kv_head=heads,
                      n_embd=width, layer_types=("sliding",) * num_local + ("full",) * (depth - num_local),
                      window=LOCAL_WINDOW if num_local else -1,
-                     value_embed_layers=tuple(range(num_local, depth)) if width < 512 else (),
-                     spread=SPREAD if width < 512 else 0)
+                     value_embed_layers=tuple(range(num_local, depth)) if is_small else (),
+                     spread=SPREAD if is_small else 0)
 
 
 def plan(depth: int, *, vocab_size: int, max_seq_len: int, world: int, device_type: str,
@@ -100,7 +102,7 @@ def plan(depth: int, *, vocab_size: int, max_seq_len: int, world: int, device_ty
                    embedding_lr=embedding_lr * adamw_scale, unembedding_lr=unembedding_lr * adamw_scale,
                    matrix_lr=matrix_lr * lr_scale,
                    weight_decay=weight_decay * lr_scale * decay_tokens / optimal_tokens,
-                   letters=LETTERS if config.n_embd < 512 else 0.0)
+                   letters=LETTERS if config.n_embd < SMALL_WIDTH else 0.0)
 
 
 def scaling_params(config: GPTConfig) -> int:

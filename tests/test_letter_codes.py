@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from nanochat.gpt import GPT
 from nanochat.letter_codes import letter_codes, letter_features
 from nanochat.tinyworld_puzzles import COMMON_WORDS, RARE_WORDS
-from tests.test_gpt import GPT, tiny_gpt
+from tests.test_gpt import tiny_gpt
 
 
 def codes(tokens, channels=256, seed=0):
