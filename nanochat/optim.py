@@ -1,7 +1,7 @@
 """Muon for the hidden matrices, AdamW for the rest, in one class for 1 to N ranks.
 
 Muon (Jordan et al., 2024) replaces a matrix's momentum by the nearest orthogonal matrix, found with a few
-matmuls (Polar Express, arXiv:2505.16932).
+matmuls (Polar Express, arXiv:2505.16932), and evens out how far its rows move (NorMuon, arXiv:2510.05491).
 
 Every matrix of Muon, and every N-th part of the rows of an AdamW table, is a shard with one owner, which alone keeps
 its moments and updates it: its gradient is summed onto the owner, the owner steps, the owner broadcasts. So optimizer
@@ -58,6 +58,17 @@ def orthogonalize(matrices, dtype: torch.dtype):
     return (x.mT if is_tall else x).to(matrices.dtype)
 
 
+def even_out_rows(directions, row_sq, is_good, *, beta: float = 0.95):
+    """(N, rows, cols) divided row by row by the root of the mean square that `row_sq`, N of (rows, 1), remembers; each
+    matrix keeps its norm. Orthogonal is not enough: a tall matrix's rows may be short for ever (arXiv:2510.05491)."""
+    means = directions.square().mean(dim=-1, keepdim=True)
+    for memory, mean in zip(row_sq, means):
+        memory.lerp_(torch.where(is_good, mean, memory), 1 - beta)
+    evened = directions * (torch.stack(row_sq) + 1e-10).rsqrt()
+    norm = partial(torch.linalg.vector_norm, dim=(-2, -1), keepdim=True)
+    return evened * (norm(directions) / norm(evened).clamp(min=1e-10))
+
+
 class Shard(NamedTuple):
     """What one rank owns of a parameter: `rows` of it, or all (...)."""
     name: str
@@ -89,8 +100,7 @@ class MuonAdamW:
         device = next(iter(self.params.values())).device
         self.updates = torch.zeros((), device=device)  # made so far; torch's kernel wants fp32, exact to 2^24
         kinds = {name: group.kind for group in groups for name in group.params}
-        self.state = {shard.key: {key: torch.zeros_like(self.params[shard.name][shard.rows])
-                                  for key in _state_keys(kinds[shard.name])} for shard in self.owned}
+        self.state = {shard.key: _new_state(kinds[shard.name], self._weight(shard)) for shard in self.owned}
         self.reduce_order = reduce_order or list(self.params)
         assert sorted(self.reduce_order) == sorted(self.params)
         self._await_gradients()
@@ -196,7 +206,9 @@ class MuonAdamW:
             grad = torch.where(is_good, self._grad(shard), buffer)
             updates.append(grad.lerp(buffer.lerp_(grad, 1 - momentum), momentum))
         rows, cols = updates[0].shape
-        directions = orthogonalize(torch.stack(updates), self.muon_dtype).mul_(is_good)
+        directions = orthogonalize(torch.stack(updates), self.muon_dtype)
+        row_sq = [self.state[shard.key]["row_sq"] for shard in owned]
+        directions = even_out_rows(directions, row_sq, is_good).mul_(is_good)
         for shard, direction in zip(owned, directions):
             p = self._weight(shard)
             p.mul_(p.new_ones(()).masked_fill_(is_good, 1 - lr * group.weight_decay))
@@ -253,8 +265,10 @@ def join_shards(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             for name, found in parts.items()}
 
 
-def _state_keys(kind: str) -> tuple[str, ...]:
-    return {"adamw": ("exp_avg", "exp_avg_sq"), "muon": ("momentum",)}[kind]
+def _new_state(kind: str, weight) -> dict[str, torch.Tensor]:
+    if kind == "adamw":
+        return {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+    return {"momentum": torch.zeros_like(weight), "row_sq": weight.new_zeros(len(weight), 1)}
 
 
 def _by_shape(params) -> list[list[str]]:

@@ -56,9 +56,9 @@ def story(rng: random.Random, split: str) -> Item:
 # Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 120.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 17, "identity": 22, "arithmetic": 9, "letters": 12, "reading": 18, "memory": 6, "story": 6,
+WEIGHTS = {"facts": 17, "identity": 22, "arithmetic": 8, "letters": 12, "reading": 18, "memory": 6, "story": 6,
            "unknown": 5, "comparing": 4, "format": 6}
-UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 3, "drill": 5}
+UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 4, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 3}
 SKILLS = tuple(MAKERS)

@@ -42,15 +42,22 @@ def test_adamw_equals_torch_adamw():
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 4), (4, 16)])
 def test_muon_equals_its_formula(shape):
+    """Row by row, as NorMuon has it: each divided by the root of what its mean squares have been, the whole as long as
+    before."""
     grads = gradients(shape, 1)
     p = torch.nn.Parameter(torch.ones(shape, dtype=torch.float64))
     run_optimizer(MuonAdamW([ParamGroup("muon", {"w": p}, lr=0.1, weight_decay=0.2)], muon_dtype=torch.float64),
                   [(p, [2 * g for g in grads])], grad_scale=0.5)
     weight, buffer = torch.ones(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
+    squares = [0.0] * shape[0]
     for grad in grads:
         buffer = 0.9 * buffer + 0.1 * grad
         nesterov = 0.1 * grad + 0.9 * buffer
-        weight = weight * (1 - 0.1 * 0.2) - 0.1 * math.sqrt(max(1, shape[0] / shape[1])) * polar_reference(nesterov)
+        direction = polar_reference(nesterov)
+        squares = [0.95 * old + 0.05 * float(row @ row) / shape[1] for old, row in zip(squares, direction)]
+        evened = torch.stack([row / math.sqrt(square + 1e-10) for row, square in zip(direction, squares)])
+        evened *= direction.norm() / evened.norm()
+        weight = weight * (1 - 0.1 * 0.2) - 0.1 * math.sqrt(max(1, shape[0] / shape[1])) * evened
     torch.testing.assert_close(p.data, weight, atol=1e-12, rtol=0)
 
 
@@ -139,22 +146,24 @@ def ranks_of(world, *, depth=4, monkeypatch):
     return ranks
 
 
-def state_bytes(optimizer):
-    return sum(t.numel() * t.element_size() for t in optimizer.state_tensors().values())
+def state_bytes(optimizer, *, without="nothing"):
+    return sum(t.numel() * t.element_size() for key, t in optimizer.state_tensors().items()
+               if not key.startswith(without))
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4, 8])
 def test_state_per_rank_falls_as_one_over_n(world, monkeypatch):
-    """Up to one matrix, which stays whole, and one row of each table with its two moments."""
+    """Up to one matrix, which stays whole, with a number for each row, and one row of each table with its two moments."""
     optimizers = [optimizer for _, optimizer in ranks_of(world, monkeypatch=monkeypatch)]
     per_rank, params = [state_bytes(optimizer) for optimizer in optimizers], optimizers[0].params
     tables = {name for name in params if "blocks" not in name}
-    total = 8 * sum(p.numel() * (2 if name in tables else 1) for name, p in params.items())
-    largest = max(p.numel() for name, p in params.items() if name not in tables)
+    total = 8 * sum(2 * p.numel() if name in tables else p.numel() + p.size(0) for name, p in params.items())
+    largest = max(p.numel() + p.size(0) for name, p in params.items() if name not in tables)
     rows = 2 * sum(params[name].size(1) for name in tables)
     assert sum(per_rank) == total and max(per_rank) <= total / world + 8 * (largest + rows)
-    if world in (1, 2, 4):  # powers of two divide 4 layers and 64 rows: nothing is left over
-        assert set(per_rank) == {total // world}
+    if world in (1, 2, 4):  # powers of two divide 4 layers and 64 rows: nothing is left over but numbers for rows
+        large = sum(p.numel() * (2 if name in tables else 1) for name, p in params.items())
+        assert {state_bytes(optimizer, without="row_sq/") for optimizer in optimizers} == {8 * large // world}
 
 
 @pytest.mark.parametrize("before, after", [(1, 2), (2, 4), (3, 2), (4, 1)])
@@ -164,7 +173,8 @@ def test_moments_saved_by_any_number_of_ranks_are_read_by_any_other(before, afte
         for shard in optimizer.owned:
             for moment, tensor in optimizer.state[shard.key].items():
                 key = f"{moment}/{shard.name}"
-                whole.setdefault(key, torch.randn(optimizer.params[shard.name].shape, dtype=torch.float64))
+                whole.setdefault(key, torch.randn(len(optimizer.params[shard.name]), *tensor.shape[1:],
+                                                       dtype=torch.float64))
                 tensor.copy_(whole[key][shard.rows])
         assert not saved.keys() & optimizer.state_tensors().keys()
         saved |= optimizer.state_tensors()
