@@ -59,8 +59,8 @@ def orthogonalize(matrices, dtype: torch.dtype):
 
 
 def even_out_rows(directions, row_sq, is_good, *, beta: float = 0.95):
-    """(N, rows, cols) divided row by row by the root of the mean square that `row_sq`, N of (rows, 1), remembers; each
-    matrix keeps its norm. Orthogonal is not enough: a tall matrix's rows may be short for ever (arXiv:2510.05491)."""
+    """(N, rows, cols), each row divided by the root of the mean square that `row_sq`, N of (rows, 1), remembers of it; a
+    matrix keeps its norm. Orthogonalised, some neurons still move several times as far as others (arXiv:2510.05491)."""
     means = directions.square().mean(dim=-1, keepdim=True)
     for memory, mean in zip(row_sq, means):
         memory.lerp_(torch.where(is_good, mean, memory), 1 - beta)
