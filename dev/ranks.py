@@ -55,7 +55,12 @@ def train(data: Path, tag: str, world: int, *, dtype: str, steps: int, save_ever
     moments = [load_file(step / f"optim-{rank}-of-{world}.safetensors") for rank in range(world)]
     return Trained([line["loss"] for line in read_metrics(run_dir) if "loss" in line],
                    load_file(step / "model.safetensors"), read_json(step / "state.json")["loader"],
-                   [sum(t.numel() * t.element_size() for t in tensors.values()) for tensors in moments])
+                   [moments_bytes(tensors) for tensors in moments])
+
+
+def moments_bytes(tensors: dict) -> int:
+    """Without what Muon remembers of rows, a number for each: it lies where the matrix lies and is not cut evenly."""
+    return sum(t.numel() * t.element_size() for key, t in tensors.items() if not key.startswith("row_sq/"))
 
 
 def interrupt(tag: str, step: int):

@@ -64,9 +64,9 @@ def even_out_rows(directions, row_sq, is_good, *, beta: float = 0.95):
     means = directions.square().mean(dim=-1, keepdim=True)
     for memory, mean in zip(row_sq, means):
         memory.lerp_(torch.where(is_good, mean, memory), 1 - beta)
-    evened = directions * (torch.stack(row_sq) + 1e-10).rsqrt()
-    norm = partial(torch.linalg.vector_norm, dim=(-2, -1), keepdim=True)
-    return evened * (norm(directions) / norm(evened).clamp(min=1e-10))
+    inverse = 1 / (torch.stack(row_sq) + 1e-10)
+    kept = means.sum(dim=-2, keepdim=True) / (means * inverse).sum(dim=-2, keepdim=True).clamp(min=1e-20)
+    return directions * (inverse * kept).sqrt()
 
 
 class Shard(NamedTuple):
