@@ -382,7 +382,8 @@ LARKBROOK = {
              ("Which name do people give to the {n}?",), ("I would like to know the name of your {n}.",))),
     "next": FactKind(
         {"the " + x: "the " + y for x, y in NEXT_TO.items()},
-        ("{X} is next to {y}.", "{Y} is next to {x}.", "Next to {x} is {y}.", "You find {x} beside {y}.",
+        # An answer that may begin with either place is answered by small models with the one that was asked, twice.
+        ("Next to {x} is {y}.", "Beside {x} you find {y}.", "{X} is next to {y}.", "{Y} is next to {x}.",
          "{X} stands beside {y}.", "From {x} it is one step to {y}."),
         asks("the place next to {x}/the neighbour of {x}", "[what|which place] is [next to|beside] {x}",
              ("[What|Which place|What place] [is|stands|lies] [next to|beside] {x}[|| in Larkbrook]?",
