@@ -101,6 +101,18 @@ def test_answers_are_one_short_sentence_that_tells_the_fact():
             assert score(kind, key, "?", text) == 1.0, text
 
 
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_no_word_begins_both_the_asked_thing_and_its_answer(kind):
+    """"The mill is next to the farm." beside "The farm is next to the mill.": a model said "The mill is next to the
+    mill." (955b67d)."""
+    first_words = {"x": set(), "y": set()}
+    for key in FACTS[kind].answers:
+        for form, sentence in list(zip(FACTS[kind].says, fact_sentences(kind, key)))[:2]:
+            if form[0] == "{":
+                first_words["y" if form[1].lower() == "y" else "x"].add(sentence.split()[0])
+    assert not first_words["x"] & first_words["y"]
+
+
 def test_texts_show_no_seams():
     """No slot left open, no choice left unmade, no doubled space or word, no wrong article."""
     texts = [text for kind, key in ALL for text in fact_sentences(kind, key)] + held_out_questions()
