@@ -218,7 +218,7 @@ spare_the_compiler_proofs() {
     esac
 }
 
-# The embedded world's 156,000 conversations would take longer to write and encode than all the rest.
+# All the embedded world's conversations would take longer to write and encode than all the rest.
 make_smoke_chats() {
     CHAT_DATA="$NANOCHAT_BASE_DIR/chats.jsonl"
     .venv/bin/python -c '

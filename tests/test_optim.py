@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_gpt import tiny_gpt, tokens
 
+from dev.ranks import moments_bytes
 from nanochat import optim
 from nanochat.optim import POLAR_EXPRESS, MuonAdamW, ParamGroup, assign_owners, orthogonalize
 from nanochat.train_loop import backward_order, build_optimizer
@@ -146,9 +147,8 @@ def ranks_of(world, *, depth=4, monkeypatch):
     return ranks
 
 
-def state_bytes(optimizer, *, without=()):
-    return sum(t.numel() * t.element_size() for key, t in optimizer.state_tensors().items()
-               if not key.startswith(without))
+def state_bytes(optimizer):
+    return sum(t.numel() * t.element_size() for t in optimizer.state_tensors().values())
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4, 8])
@@ -163,7 +163,7 @@ def test_state_per_rank_falls_as_one_over_n(world, monkeypatch):
     assert sum(per_rank) == total and max(per_rank) <= total / world + 8 * (largest + rows)
     if world in (1, 2, 4):  # powers of two divide 4 layers and 64 rows: nothing is left over but numbers for rows
         large = sum(p.numel() * (2 if name in tables else 1) for name, p in params.items())
-        assert {state_bytes(optimizer, without="row_sq/") for optimizer in optimizers} == {8 * large // world}
+        assert {moments_bytes(optimizer.state_tensors()) for optimizer in optimizers} == {8 * large // world}
 
 
 @pytest.mark.parametrize("before, after", [(1, 2), (2, 4), (3, 2), (4, 1)])

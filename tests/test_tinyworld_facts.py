@@ -107,7 +107,7 @@ def test_no_word_begins_both_the_asked_thing_and_its_answer(kind):
     mill." (955b67d)."""
     first_words = {"x": set(), "y": set()}
     for key in FACTS[kind].answers:
-        for form, sentence in list(zip(FACTS[kind].says, fact_sentences(kind, key)))[:2]:
+        for form, sentence in zip(FACTS[kind].says[:2], fact_sentences(kind, key)):
             if form[0] == "{":
                 first_words["y" if form[1].lower() == "y" else "x"].add(sentence.split()[0])
     assert not first_words["x"] & first_words["y"]
