@@ -79,14 +79,16 @@ def replay_sequences(rendered, max_tokens: int) -> list[PolicySequence]:
 
 
 def policy_batches(sequences: list[PolicySequence], *, sequence_len: int, device_batch_size: int, pad_id: int,
-                   device: torch.device) -> list[PolicyBatch]:
-    """Packed passes of about device_batch_size rows of sequence_len. On a CPU what fits goes into short rows."""
+                   device: torch.device, fill: bool = False) -> list[PolicyBatch]:
+    """Packed passes of about device_batch_size rows of sequence_len. On a CPU what fits goes into short rows. fill: of
+    those all passes have the same number, the last one empty rows too, so that one compiled graph fits them all."""
     short_len = min(sequence_len, SHORT_ROW) if device.type == "cpu" else sequence_len
     is_short = [len(s.ids) - 1 <= short_len for s in sequences]
     batches = []
     for row_len, is_mine in ((short_len, True), (sequence_len, False)):
         rows = pack_greedily([s for s, short in zip(sequences, is_short) if short is is_mine], row_len)
         num_rows = device_batch_size * sequence_len // row_len
+        rows += [[]] * (-len(rows) % num_rows if fill and is_mine else 0)
         batches += [policy_batch(rows[i:i + num_rows], row_len, pad_id, device) for i in range(0, len(rows), num_rows)]
     return batches
 

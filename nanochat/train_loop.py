@@ -112,6 +112,15 @@ def should_compile(config, num_tokens: int, device: torch.device) -> bool:
     return device.type == "cuda" or eager_sec * COMPILE_SAVES > COMPILE_SEC
 
 
+def compile_for(model: GPT, batch: dict):
+    """Compile the blocks by a pass over `batch`, for passes of its shape. Others are eager under the stance
+    "eager_on_recompile", where torch would compile for each shape anew."""
+    model.compile_blocks()
+    nats, _ = model.loss_sum(**batch)
+    nats.backward()
+    model.zero_grad()
+
+
 class Meter:
     """Smoothed loss, rate and ETA. `state` goes into checkpoints; wall-clock stays out of what must be equal."""
 

@@ -33,7 +33,7 @@ use_smoke_settings() { # every stage once, in seconds; the model learns nothing
 }
 
 run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMAND
-    local train="--model-tag $TAG --resume auto ${DTYPE:+--dtype $DTYPE}" source
+    local train="--model-tag $TAG --resume auto --keep-last 2 ${DTYPE:+--dtype $DTYPE}" source
 
     stage "Tokenizer: the pieces that text is cut into" tokenizer/tokenizer.json \
         scripts.tok_train $TOKENIZER ${TEXT:+--data "$TEXT"} ${CHATS:+--chats "$CHATS"}

@@ -63,9 +63,13 @@ install() {
     if has_uv; then
         uv pip install --python .venv/bin/python "$@"
     else
-        .venv/bin/python -m pip install --disable-pip-version-check "$@"
+        .venv/bin/python -m pip install --disable-pip-version-check --no-compile "$@" # see compile_packages
     fi >&2
 }
+
+# Byte code: pip makes it file by file on one core, for longer than it unpacks; here all cores share that. uv leaves it to
+# the first import. Some packages bring files that are no Python 3, hence no complaints.
+compile_packages() { has_uv || .venv/bin/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true; }
 
 pip_setting() { # $1: a Python, which may lack pip, $2: find-links, index-url or extra-index-url
     local variable; variable="PIP_$(echo "$2" | tr 'a-z-' 'A-Z_')"
@@ -157,6 +161,7 @@ main() {
     install_torch
     say "installing the rest from requirements.lock"
     install --quiet --require-hashes --no-deps -r requirements.lock
+    compile_packages
     rm -f .venv/setup-unfinished
     fingerprint > .venv/setup-done
     say "done in $SECONDS s; everything is in .venv"

@@ -23,7 +23,10 @@ dev/reward_example.py is an example.
 import argparse
 import copy
 import gc
+import math
 from collections import Counter
+
+from torch.compiler import set_stance
 
 from nanochat.checkpoint import checkpoint_bytes, load_model, model_json, record_rollback, resume
 from nanochat.common import (UserError, all_reduce_sum, choose_dtype, command, compute_init, device_name, dtype_name,
@@ -33,7 +36,8 @@ from nanochat.dataloader import shuffled_order
 from nanochat.engine import Engine, SamplingParams
 from nanochat.files import require_free_space
 from nanochat.guards import Guard
-from nanochat.policy import Tally, policy_batches, policy_sequences, replay_sequences, weighted_batches
+from nanochat.policy import (PolicySequence, Tally, policy_batches, policy_sequences, replay_sequences,
+                             weighted_batches)
 from nanochat.rollouts import (ROLLOUT_ROWS, PassAtK, describe_pass_at_k, evaluate_pass_at_k, reward_groups,
                                sample_seed)
 from nanochat.run import Run, add_run_flags, peak_rss_bytes, process_seconds, run_config
@@ -42,8 +46,8 @@ from nanochat.scaling import batch_sizes
 from nanochat.schedules import linear_to_zero
 from nanochat.task import Task
 from nanochat.task_eval import TaskResult, describe_habits, evaluate_task, sha256_of_items
-from nanochat.train_loop import (Meter, build_optimizer, inherited_rates, is_due, print_step, require_interval,
-                                 train_step)
+from nanochat.train_loop import (Meter, build_optimizer, compile_for, inherited_rates, is_due, print_step,
+                                 require_interval, should_compile, train_step)
 from nanochat.watchdog import Watchdog
 from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
 from tasks.registry import build_task
@@ -55,6 +59,7 @@ POOL_SIZE = 5_000         # training questions per skill
 REPLAY_SEED = 2           # added to --seed: SFT adds 1, so what is replayed was not in its conversations
 # Beside their share (dev/LOG.md): who practises answers gives one to everything, and knows a little less by heart.
 OFTEN_REPLAYED = ("unknown", "unknown", "facts", "identity", "identity")
+MEAN_TOKENS = 32          # of a sequence that is trained on: the embedded world's; others are longer
 SKILL_TOKENS = 96         # room for an answer of the embedded world
 REWARD_SEC = 5.0          # for one call of a person's reward function
 CLIP = 0.2                # PPO's own, arXiv:1707.06347 table 3; with several updates per batch
@@ -189,6 +194,9 @@ def main(args):
                                        source_plan["total_batch_size"])
     rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac) | {"weight_decay": 0.0}
     last = args.num_iterations
+    # About half of the answers are in groups that agree, which teach nothing.
+    num_tokens = last * (args.prompts_per_step * args.num_samples // 2 + num_replayed) * MEAN_TOKENS
+    use_compile = device.type == "cpu" and should_compile(config, num_tokens, device)  # on a GPU not measured
 
     # -----------------------------------------------------------------------------
     # The run's folder; the settings that decide every update
@@ -196,7 +204,8 @@ def main(args):
     settings = {"plan": {**rates, "num_iterations": last}, "source": source["weights_sha256"], "skills": names,
                 "prompts_per_step": args.prompts_per_step, "num_samples": args.num_samples,
                 "replay": num_replayed, "max_new_tokens": max_new_tokens, "temperature": args.temperature,
-                "seed": args.seed, "dtype": dtype_name(dtype), "kl": args.kl or None, "clip": clip,
+                "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,
+                "kl": args.kl or None, "clip": clip,
                 "updates_per_batch": None if clip is None else args.updates_per_batch,
                 "data": None if is_world else fingerprint(questions)}
     finished = run.open(run_config(args, settings, model_json(config), device_name(device)),
@@ -215,13 +224,18 @@ def main(args):
     guard, stop, stopping = Guard(device, state.get("guards")), StopSignal(), False
     watchdog = Watchdog(run.dir)
     start_step = state["step"]
+    print0(f"{', '.join(names)}: {last} steps of {args.prompts_per_step} questions x {args.num_samples} answers "
+           f"from {source['source']}/{source['tag']} step {source['step']}")
+    packing = {"sequence_len": config.sequence_len, "device_batch_size": device_batch_size,
+               "pad_id": tokenizer.bos_id, "device": device, "fill": use_compile}
+    if use_compile:
+        example = PolicySequence([tokenizer.bos_id] * 2, [0, 1], [0.0, 1.0], [math.nan] * 2)
+        compile_for(model, policy_batches([example], **packing)[0].inputs)
     engine = Engine(model, tokenizer, max_rows=ROLLOUT_ROWS)
     gc.freeze()  # else full collections of Python's walk through all of this, 80 ms each
     meter = Meter(last, state["meter"])
     reward_sum, gap_max = state.get("reward_sum", 0.0), state.get("gap_max", 0.0)
     before, skipped = state.get("before"), (state["loader"] or {"skipped": []})["skipped"]
-    print0(f"{', '.join(names)}: {last} steps of {args.prompts_per_step} questions x {args.num_samples} answers "
-           f"from {source['source']}/{source['tag']} step {source['step']}")
 
     # -----------------------------------------------------------------------------
     # The loop: save, evaluate, sample answers, grade, step
@@ -280,15 +294,15 @@ def main(args):
             sum(answer.finish_reason == "length" for answer in answers), problems.total(), device=device)
         reward /= max(1, num_rewards)
         reward_sum += reward
-        batches = policy_batches(sequences, sequence_len=config.sequence_len, device_batch_size=device_batch_size,
-                                 pad_id=tokenizer.bos_id, device=device)
+        batches = policy_batches(sequences, **packing)
         tally = Tally()
         lr_mult = linear_to_zero(step, last)
         for update in range(args.updates_per_batch):
             weighted = (inputs for inputs, _ in batches) if clip is None and not args.kl else weighted_batches(
                 model, reference, batches, tally, clip=clip, kl=args.kl)
-            result = train_step(model, optimizer, weighted, guard, lr_mult=lr_mult, momentum=MOMENTUM,
-                                is_told_to_stop=stop.signum is not None)
+            with set_stance("eager_on_recompile"):  # rows too long for `packing`'s passes, and what has no gradient
+                result = train_step(model, optimizer, weighted, guard, lr_mult=lr_mult, momentum=MOMENTUM,
+                                    is_told_to_stop=stop.signum is not None)
             if update == 0:  # the engine must have sampled from the policy that was trained
                 for policy_batch in batches:
                     tally.add_gap(policy_batch)

@@ -137,17 +137,21 @@ def test_the_gap_is_over_sampled_tokens_alone():
     assert Tally().metrics(CPU) == {}
 
 
+@pytest.mark.parametrize("fill", [False, True])
 @pytest.mark.parametrize("sequence_len", [200, 300])
-def test_long_and_short_sequences_are_all_trained_on_once(sequence_len):
-    """Rows of 256 where that is shorter, of the model's length for what does not fit; the passes stay about as large."""
+def test_long_and_short_sequences_are_all_trained_on_once(sequence_len, fill):
+    """Rows of 256 where that is shorter, of the model's length for what does not fit; the passes stay about as large,
+    and those of short rows, filled, are of one size."""
     rng = torch.Generator().manual_seed(0)
-    lengths = torch.randint(2, sequence_len + 2, (60,), generator=rng).tolist()
+    lengths = torch.randint(2, sequence_len + 2, (57,), generator=rng).tolist()
     sequences = [sampled([n % 7] * (n - 1), 0.5, [-float(n)] * (n - 1)) for n in lengths]
-    batches = policy_batches(sequences, sequence_len=sequence_len, device_batch_size=8, pad_id=0, device=CPU)
+    batches = policy_batches(sequences, sequence_len=sequence_len, device_batch_size=8, pad_id=0, device=CPU, fill=fill)
     found = torch.cat([b.sampled_logprobs[~b.sampled_logprobs.isnan()] for b in batches])
     assert sorted(found.tolist()) == sorted(-float(n) for n in lengths for _ in range(n - 1))
     assert {b.inputs["idx"].size(1) for b in batches} == ({256, 300} if sequence_len == 300 else {200})
     assert all(b.inputs["idx"].numel() <= 8 * sequence_len for b in batches)
+    heights = [len(b.inputs["idx"]) for b in batches if b.inputs["idx"].size(1) == min(sequence_len, 256)]
+    assert len(heights) > 1 and (len(set(heights)) == 1) is fill
 
 
 def test_tool_output_has_no_gap_and_no_weight():

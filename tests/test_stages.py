@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch._dynamo.utils import counters as dynamo_counters
 
 from nanochat.common import base_dir, has_compiler, tokenizer_path
 from nanochat.run import read_metrics
@@ -27,11 +28,12 @@ RL = (f"{SKILLS}--num-iterations 6 --prompts-per-step 4 --num-samples 3 --max-ne
 
 ODD = """
 def prompts(split):
-    return [{"prompt": f"{split} {i}"} for i in range(9)]
+    return [{"prompt": f"{split} {i}", "number": i} for i in range(9)]
 def reward(item, answer):
-    if len(answer) % 8 == 0:
+    n = len(answer) + item["number"]
+    if n % 8 == 0:
         raise ValueError(f"{len(answer)} characters")
-    return float("nan") if len(answer) % 8 == 1 else len(answer) % 2
+    return float("nan") if n % 8 == 1 else n % 2
 """
 
 
@@ -123,6 +125,22 @@ def test_compiled_runs_resume_to_the_bit_before_and_after_they_compile(home, sav
     interrupt("base", "d2", save_every)
     assert train(base_train, f"{flags} --resume auto")["weights_sha256"] == straight["weights_sha256"]
     assert train(base_train, f"{flags} --overwrite")["weights_sha256"] == straight["weights_sha256"]
+
+
+@pytest.mark.slow  # two C++ compilations
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
+def test_compiled_rl_follows_eager_rl_and_resumes_to_the_bit(home, monkeypatch):
+    train(base_train, f"{BASE} {text_flags()} --num-iterations 2")
+    train(chat_sft, f"{CHAT} --source base --num-iterations 2 --dtype float64")
+    flags = f"{RL} --dtype float64"
+    expected = weights_of(train(chat_rl, flags))
+    shutil.rmtree(home / "runs" / "rl")
+    monkeypatch.setattr(chat_rl, "should_compile", lambda *_: True)
+    dynamo_counters.clear()
+    found = weights_of(check_resume_equals_straight(chat_rl, "rl", flags, 2))
+    assert 0 < dynamo_counters["stats"]["unique_graphs"] <= 2 * 2  # kinds of layers, launches: no pass compiles anew
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, expected[name], atol=1e-9, rtol=0)
 
 
 def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, capsys):
