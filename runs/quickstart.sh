@@ -11,11 +11,11 @@ set -euo pipefail
 DEPTH=4
 TOKENIZER=""
 RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a batch and so short a run, see dev/LOG.md
-BASE="--total-batch-size 4096 --num-iterations 250 $RATES --eval-every 50 --save-every 100"
+BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save-every 100"
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
 SFT="--init-lr-frac 0.7 --max-seq-len 256 --save-every 200"
-RL="--skills format --num-iterations 120 --prompts-per-step 64 --replay 192 --init-lr-frac 0.1 --max-new-tokens 48 --eval-every 60"
+RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 48 --eval-every 50"
 BASE_EVAL=""
 CHAT_EVAL=""
 
