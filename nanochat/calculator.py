@@ -1,10 +1,12 @@
-"""The calculator tool: arithmetic and letter counting by walking a syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting and letter counting by walking a syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
 
     >>> calculate("12*34"), calculate("10/4"), calculate("6/3"), calculate('"banana".count("a")')
     ('408', '2.5', '2', '3')
+    >>> calculate("max(17,89)"), calculate("sorted([12,5,40],reverse=True)"), calculate('sorted(["goat","bee"])')
+    ('89', '40, 12, 5', 'bee, goat')
 """
 
 import ast
@@ -31,7 +33,8 @@ class CalculatorError(ValueError):
 def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
-    Accepts numbers, + - * / // % and parentheses, and "text".count("t"). Raises CalculatorError otherwise.
+    Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole
+    sorted([...]) of numbers or of texts, with reverse=True too. Raises CalculatorError otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
@@ -39,6 +42,9 @@ def calculate(expression: str) -> str:
         raise CalculatorError("not an expression")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
+        match tree.body:
+            case ast.Call(func=ast.Name(id="sorted"), args=[ast.List(elts=items)], keywords=keywords) if items:
+                return ", ".join(_sorted(items, keywords))
         return format_number(_value(tree.body))
     except ZeroDivisionError:
         raise CalculatorError("division by zero") from None
@@ -63,7 +69,24 @@ def _value(node: ast.AST) -> int | float:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="count"),
                       args=[ast.Constant(value=str() as letter)], keywords=[]) if letter:
             return text.count(letter)
+        case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_, _, *_] as args, keywords=[]):
+            return {"max": max, "min": min}[name](map(_value, args))
     raise CalculatorError("not an expression")
+
+
+def _sorted(items: list[ast.AST], keywords: list[ast.keyword]) -> list[str]:
+    """Numbers by size or texts by the alphabet, each as text."""
+    match keywords:
+        case []:
+            reverse = False
+        case [ast.keyword(arg="reverse", value=ast.Constant(value=bool() as reverse))]:
+            pass
+        case _:
+            raise CalculatorError("not an expression")
+    texts = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    if len(texts) == len(items):
+        return sorted(texts, key=str.casefold, reverse=reverse)
+    return [format_number(value) for value in sorted(map(_value, items), reverse=reverse)]
 
 
 def _checked(value: int | float) -> int | float:

@@ -7,11 +7,10 @@ words are held out by content, wordings by themselves.
 
 import random
 
-from nanochat.calculator import calculate
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, OPERATORS, PETS, PLACES,
                                 Asks, capital, draw_operands, dress, members, people, say, split_of)
 from nanochat.tinyworld_facts import ONES, TEENS
-from nanochat.tinyworld_talk import Item, turns
+from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import LETTER_ASKS, SUM_ASKS
 
 # -----------------------------------------------------------------------------
@@ -135,13 +134,6 @@ SUMS = {op: asks.taught(SUM_ASKS[op]) for op, asks in SUMS.items()}
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
-
-
-def with_tool(expression: str, sentence: str) -> list[dict]:
-    """An answer that calls the calculator first; `sentence` has {r} for the result."""
-    result = calculate(expression)
-    return [{"type": "python", "text": expression}, {"type": "python_output", "text": result},
-            {"type": "text", "text": sentence.format(r=result)}]
 
 
 def arithmetic(rng: random.Random, split: str) -> Item:

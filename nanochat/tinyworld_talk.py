@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nanochat.calculator import calculate
 from nanochat.tinyworld import (
     COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, OPENERS, OWN_SHARE, PETS, PLACES, SPLITS, Asks, bare, capital,
     core, dress, expand, is_apart, just_words, made_name, people, say, spans, spans_of_core, split_of, with_articles)
@@ -39,6 +40,13 @@ class Item:
 def turns(*contents: str | list) -> list[dict]:
     """Alternating messages, the user first."""
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
+
+
+def with_tool(expression: str, sentence: str) -> list[dict]:
+    """An answer that calls the calculator first; `sentence` has {r} for the result."""
+    result = calculate(expression)
+    return [{"type": "python", "text": expression}, {"type": "python_output", "text": result},
+            {"type": "text", "text": sentence.format(r=result)}]
 
 
 @functools.cache
@@ -982,7 +990,8 @@ def small_talk(rng: random.Random) -> list[dict]:
 
 
 # -----------------------------------------------------------------------------
-# Comparing. Tables are rows of rising size; things in one row are not compared with each other.
+# Comparing: the calculator does it, of numbers that are asked about or known. Tables are rows of rising size, like the
+# charts on a wall at school, and what is known of a thing is the number of its row; things in one row are not compared.
 
 def _rows(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(thing.strip() for thing in row.split(",")) for row in text.replace("\n", " ").split("<"))
@@ -1037,8 +1046,20 @@ def scale_pairs(kind: str, split: str) -> tuple[tuple[str, str], ...]:
                  for x in low for y in high if split_of("compare", *sorted((x, y))) == split)
 
 
-def compared(rng, split, kind, low, high, words) -> Item:
-    """One question about a pair, which or whether, with {more} or less of it. `words`: for more, for less."""
+@functools.cache
+def chart(kind: str) -> dict[str, int]:
+    """The number of each thing's row."""
+    return {thing: number for rows in SCALES[kind][0] for number, row in enumerate(rows, 1) for thing in row}
+
+
+def extreme(is_most: bool, numbers) -> str:
+    """What the calculator is asked for the largest or the smallest of some numbers."""
+    return f"{'max' if is_most else 'min'}({','.join(map(str, numbers))})"
+
+
+def compared(rng, split, kind, low, high, words, number_of) -> Item:
+    """One question about a pair, which or whether, with {more} or less of it. `words`: for more, for less; number_of
+    says by which number either is compared."""
     is_more = rng.random() < 0.6
     word = rng.choice(words[not is_more])
     winner, loser = (high, low) if is_more else (low, high)
@@ -1050,7 +1071,7 @@ def compared(rng, split, kind, low, high, words) -> Item:
     yes = ("yes" if x == winner else "no") if is_yes_no else ""
     answer = capital(f"{yes and yes + ', '}{winner} is {word}{than}.")
     question = dress(rng, capital(question))
-    return Item(turns(question, answer), plain(winner), {
+    return Item(turns(question, with_tool(extreme(is_more, map(number_of, (x, y))), answer)), plain(winner), {
         "kind": f"{kind} yes or no" if yes else kind, "rivals": [plain(loser)], "words": list(words[not is_more]),
         "yes": yes, "question": question})
 
@@ -1058,14 +1079,20 @@ def compared(rng, split, kind, low, high, words) -> Item:
 def scales(rng, split):
     kind = rng.choices(tuple(SCALES), (3, 1, 2))[0]
     _, *words = SCALES[kind]
-    return compared(rng, split, kind, *rng.choice(scale_pairs(kind, split)), words)
+    return compared(rng, split, kind, *rng.choice(scale_pairs(kind, split)), words, chart(kind).get)
+
+
+MAX_IN_CHARTS = 26  # rows, days, months, letters
 
 
 def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
-    """Different numbers, rising. In train every pair of them is, elsewhere the outer pair is the split's."""
+    """Different numbers, rising. In train every pair of them is, elsewhere the outer pair is the split's, and not of two
+    small ones, which stand side by side in training's charts and calendars too."""
     while True:
         top = rng.choice((20, 100, 1000, 1000))
         numbers = sorted(rng.sample(range(top), count))
+        if split != "train" and numbers[-1] <= MAX_IN_CHARTS:
+            continue
         pairs = itertools.combinations(numbers, 2) if split == "train" else [(numbers[0], numbers[-1])]
         if all(split_of("pair", *pair) == split for pair in pairs):
             return numbers
@@ -1073,7 +1100,8 @@ def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
 
 def number_pair(rng, split):
     low, high = draw_numbers(rng, split, 2)
-    return compared(rng, split, "number", str(low), str(high), (("larger", "bigger", "greater"), ("smaller",)))
+    return compared(rng, split, "number", str(low), str(high), (("larger", "bigger", "greater"), ("smaller",)),
+                    int)
 
 
 THREE_ASKS = Asks((
@@ -1092,14 +1120,15 @@ def number_of_three(rng, split):
     answer = numbers[0] if word == "smallest" else numbers[-1]
     a, b, c = rng.sample(numbers, 3)
     question = dress(rng, say(rng, THREE_ASKS.draw(rng, split), most=word, a=a, b=b, c=c))
-    reply = rng.choice((f"{answer} is the {word}.", f"The {word} is {answer}."))
-    return Item(turns(question, reply), str(answer), {
+    reply = rng.choice(("{r} is the " + word + ".", f"The {word} is {{r}}."))
+    return Item(turns(question, with_tool(extreme(word != "smallest", (a, b, c)), reply)), str(answer), {
         "kind": "number of three", "rivals": [str(n) for n in numbers if n != answer],
         "words": ["smallest"] if word == "smallest" else ["largest", "biggest"], "yes": "", "question": question})
 
 
 # Sunday is first or last, as one likes; the letters a and i are words too
 RINGS = {"week": tuple(DAYS[:6]), "year": tuple(MONTHS), "alphabet": tuple("bcdefghjklmnopqrstuvwxyz")}
+WHOLE_RINGS = {"week": DAYS, "year": MONTHS, "alphabet": "abcdefghijklmnopqrstuvwxyz"}  # where each has its number
 RING_ASKS = Asks((
     "[Which|What] comes {more} in the {ring}[,|:] {x} or {y}?", "[Which|What] is {more} in the {ring}[,|:] {x} or {y}?",
     "[Does|So, does] {x} or {y} come {more} in the {ring}?", "{x} or {y}: [which|what] comes {more} in the {ring}?",
@@ -1128,7 +1157,8 @@ def calendar_or_alphabet(rng, split):
     x, y = rng.sample((early, late), 2)
     question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, more=word)))
     reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
-    return Item(turns(question, reply), winner,
+    numbers = (WHOLE_RINGS[ring].index(thing) + 1 for thing in (x, y))
+    return Item(turns(question, with_tool(extreme(winner == late, numbers), reply)), winner,
                 {"kind": ring, "rivals": [loser], "words": list(words), "yes": "", "question": question})
 
 
@@ -1150,14 +1180,15 @@ def order(rng, split):
     if rng.random() < 0.5:
         ordered, is_falling = [str(n) for n in draw_numbers(rng, split, 3)], rng.random() < 0.4
         ordered, name = (ordered[::-1], rng.choice(FALLING)) if is_falling else (ordered, rng.choice(RISING))
+        how, end = "sorted([{},{},{}]", ",reverse=True)" if is_falling else ")"
     else:
-        ordered, name = [], rng.choice(ALPHABETICAL)
+        ordered, name, how, end = [], rng.choice(ALPHABETICAL), 'sorted(["{}","{}","{}"]', ")"
         while len({word[0] for word in ordered}) < 3 or split_of("order", *ordered) != split:
             ordered = sorted(rng.sample(ORDER_WORDS, 3))
     a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
     question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
-    reply = ", ".join(ordered)
-    return Item(turns(question, capital(reply) + "."), reply, {
+    content = with_tool(how.format(a, b, c) + end, "In order: {r}.")
+    return Item(turns(question, content), content[1]["text"], {
         "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
         "question": question})
 
@@ -1179,29 +1210,31 @@ PEOPLE_ASKS = Asks((
     test=("{told} Pick out the {most}.", "{told} Whom do you call {most}?", "Guess who is the {most}: {told}"))
 
 
-def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple]:
-    """A telling, the names from least to most, and the words for both ends."""
+def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple, list[int]]:
+    """A telling, the names from least to most, the words for both ends, and the numbers as they were told."""
     line, most, least, values = rng.choice(TELLINGS)
     values = dict(zip(names, rng.sample(values, len(names))))
     lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
     told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
-    return told, sorted(names, key=values.get), most, least
+    return told, sorted(names, key=values.get), most, least, list(values.values())
 
 
-def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple]:
+def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple, list[int]]:
     more, most, least = rng.choice(CHAINS)
     lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
-    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,)
+    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), []
 
 
 def three_people(rng, split):
     names = [name for name, _ in people(rng, split, 3)]
     tell_of = rng.choice((told_numbers, told_numbers, told_chain))
-    told, ranked, most, least = tell_of(rng, names)
+    told, ranked, most, least, numbers = tell_of(rng, names)
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
     word = rng.choice(words)
+    answer = f"The {word} is {winner}."
+    content = with_tool(extreme(words == most, numbers), answer) if numbers else answer
     question = capital(say(rng, PEOPLE_ASKS.draw(rng, split), told=told, most=word))
-    return Item(turns(question, f"{winner} is the {word}."), winner, {
+    return Item(turns(question, content), winner, {
         "kind": "people in a chain" if tell_of is told_chain else "people", "words": list(words), "yes": "",
         "rivals": [name for name in names if name != winner], "question": question})
 
@@ -1381,9 +1414,11 @@ LIST_ASKS = {  # format: ways to want it
 
 
 def formatted_list(rng, split, form) -> Item:
+    """The first few that LISTS has, the same for everybody: of things that are drawn a small model says one again and
+    again."""
     what, count = rng.choice([(what, count) for what in LISTS for count in (2, 3, 4, 5)
                               if split_of("list of", form, what, count) == split])
-    things = rng.sample(LISTS[what], count)
+    things = LISTS[what][:count]
     reply = {"list": "\n".join(f"- {x}" for x in things),
              "numbered list": "\n".join(f"{i}. {x}" for i, x in enumerate(things, 1)),
              "commas": capital(", ".join(things)) + "."}[form]
@@ -1415,6 +1450,9 @@ def said_often(rng, split, form) -> Item:
 
 FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}
 
+HARD_FORMS = {"capital letters": 3, "small letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2,
+              "yes or no": 2}  # trained on as many times as often
+
 
 def is_new(it: Item) -> bool:
     """Whether no eight words in a row are only a format and half of a question that training asks in that format:
@@ -1425,7 +1463,8 @@ def is_new(it: Item) -> bool:
 
 def formatted(rng: random.Random, split: str) -> Item:
     """A fact, a list or a word, in the format that the question wants."""
-    form = rng.choice(tuple(FORM_MAKERS))
+    forms = tuple(FORM_MAKERS)
+    form = rng.choices(forms, [HARD_FORMS.get(form, 1) for form in forms])[0] if split == "train" else rng.choice(forms)
     while True:
         it = FORM_MAKERS[form](rng, split, form)
         if split == "train" or is_new(it):

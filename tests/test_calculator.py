@@ -18,7 +18,10 @@ def test_integers_agree_with_python():
 
 @pytest.mark.parametrize("expression, value", [
     ("2 + 3 * 4", "14"), ("(2 + 3) * 4", "20"), ("10 / 4", "2.5"), ("6 / 3", "2"), ("-7 // 2", "-4"), ("0.1 + 0.2", "0.3"),
-    ('"strawberry".count("r")', "3"), ("'aaa'.count('aa')", "1"), (" 1 ", "1"), ("1e3", "1000")])
+    ('"strawberry".count("r")', "3"), ("'aaa'.count('aa')", "1"), (" 1 ", "1"), ("1e3", "1000"),
+    ("max(17,89)", "89"), ("min(-3, 2 - 9, 4)", "-7"), ("1 + max(2, 3)", "4"), ("sorted([542, 9, 10.5])", "9, 10.5, 542"),
+    ("sorted([1,3,2],reverse=True)", "3, 2, 1"), ('sorted(["zoo", "Bee", "ant"])', "ant, Bee, zoo"),
+    ("sorted([2,1],reverse=False)", "1, 2")])
 def test_worked_values(expression, value):
     """10.0 where training says 10 was upstream's #786."""
     assert calculate(expression) == value
@@ -28,7 +31,10 @@ def test_worked_values(expression, value):
     "", " ", "1 +", "2 ** 9", "9 ** 9 ** 9", "1 << 100", "__import__('os').system('true')", "().__class__", "x", "print(1)",
     "open('/etc/passwd')", "'a' * 9", "'a' + 'b'", "'abc'", "[1][0]", "lambda: 1", "1 if 1 else 2", "True + 1", "1; 2",
     "'a'.count('')", "'a'.upper()", "'a'.count('a', 0)", "'a'.count(x='a')", "f'{1}'", "1j", "~1", "not 1", "1 < 2", "1 / 0",
-    "1 % 0", "(" * 150, "9" * 201, "1e308 * 10", "10 ** 2", "\x00", "007", "1\n2", "globals()", "exit()", "__builtins__"])
+    "1 % 0", "(" * 150, "9" * 201, "1e308 * 10", "10 ** 2", "\x00", "007", "1\n2", "globals()", "exit()", "__builtins__",
+    "max()", "max(1)", "max([1, 2])", "max('a', 'b')", "max(1, 2, key=3)", "max(*[1, 2])", "sorted([])", "sorted(1, 2)",
+    "sorted([1, 'a'])", "sorted([[1], [2]])", "sorted([2, 1], key=len)", "sorted([2, 1], reverse=1)", "sorted(*[[1]])",
+    "sorted([1], **{'reverse': True})", "1 + sorted([1])", "sorted([1]) * 9", "sum(1, 2)", "max.__class__"])
 def test_everything_else_is_refused_in_words(expression):
     with pytest.raises(CalculatorError, match="."):
         calculate(expression)

@@ -154,7 +154,7 @@ def test_conversations_show_no_seams(train_chats):
         if chat["source"].split("/")[1] in ("letters", "repeat", "lookup", "mixed"):
             continue
         for message in chat["messages"]:
-            text = all_text(message["content"])
+            text = visible_text(message["content"])
             assert not re.search(r"[{}\[\]|]|  |\b[Aa] [aeiou](?!\b|ni)", text), text
 
 
@@ -168,7 +168,10 @@ def test_tool_calls_say_what_python_says(train_chats):
     calls = [content for content in answers if isinstance(content, list)]
     assert len(calls) > 1500
     for call, output, text in calls:
-        assert float(output["text"]) == eval(call["text"]) and visible_text([text]).rstrip(".").endswith(output["text"])
+        result = eval(call["text"])
+        assert output["text"] == ", ".join(map(str, result)) if isinstance(result, list) else float(output["text"]) == result
+        is_repeated = visible_text([text]).rstrip(".").endswith(output["text"])
+        assert is_repeated or call["text"].startswith(("max(", "min("))  # after which it is said whose number it was
 
 
 # -----------------------------------------------------------------------------
