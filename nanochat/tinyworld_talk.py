@@ -1126,9 +1126,8 @@ def number_of_three(rng, split):
         "words": ["smallest"] if word == "smallest" else ["largest", "biggest"], "yes": "", "question": question})
 
 
-# Sunday is first or last, as one likes; the letters a and i are words too
-RINGS = {"week": tuple(DAYS[:6]), "year": tuple(MONTHS), "alphabet": tuple("bcdefghjklmnopqrstuvwxyz")}
-WHOLE_RINGS = {"week": DAYS, "year": MONTHS, "alphabet": "abcdefghijklmnopqrstuvwxyz"}  # where each has its number
+RINGS = {"week": tuple(DAYS), "year": tuple(MONTHS), "alphabet": tuple("abcdefghijklmnopqrstuvwxyz")}
+NOT_ASKED = ("Sunday", "a", "i")  # Sunday is first or last, as one likes; the letters a and i are words too
 RING_ASKS = Asks((
     "[Which|What] comes {more} in the {ring}[,|:] {x} or {y}?", "[Which|What] is {more} in the {ring}[,|:] {x} or {y}?",
     "[Does|So, does] {x} or {y} come {more} in the {ring}?", "{x} or {y}: [which|what] comes {more} in the {ring}?",
@@ -1143,7 +1142,8 @@ RING_ASKS = Asks((
 
 @functools.cache
 def ring_pairs(ring: str, split: str) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in itertools.combinations(RINGS[ring], 2) if split_of("ring", *pair) == split)
+    asked = [thing for thing in RINGS[ring] if thing not in NOT_ASKED]
+    return tuple(pair for pair in itertools.combinations(asked, 2) if split_of("ring", *pair) == split)
 
 
 def calendar_or_alphabet(rng, split):
@@ -1157,7 +1157,7 @@ def calendar_or_alphabet(rng, split):
     x, y = rng.sample((early, late), 2)
     question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, more=word)))
     reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
-    numbers = (WHOLE_RINGS[ring].index(thing) + 1 for thing in (x, y))
+    numbers = (RINGS[ring].index(thing) + 1 for thing in (x, y))
     return Item(turns(question, with_tool(extreme(winner == late, numbers), reply)), winner,
                 {"kind": ring, "rivals": [loser], "words": list(words), "yes": "", "question": question})
 
@@ -1180,15 +1180,15 @@ def order(rng, split):
     if rng.random() < 0.5:
         ordered, is_falling = [str(n) for n in draw_numbers(rng, split, 3)], rng.random() < 0.4
         ordered, name = (ordered[::-1], rng.choice(FALLING)) if is_falling else (ordered, rng.choice(RISING))
-        how, end = "sorted([{},{},{}]", ",reverse=True)" if is_falling else ")"
     else:
-        ordered, name, how, end = [], rng.choice(ALPHABETICAL), 'sorted(["{}","{}","{}"]', ")"
+        ordered, name, is_falling = [], rng.choice(ALPHABETICAL), False
         while len({word[0] for word in ordered}) < 3 or split_of("order", *ordered) != split:
             ordered = sorted(rng.sample(ORDER_WORDS, 3))
     a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
     question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
-    content = with_tool(how.format(a, b, c) + end, "In order: {r}.")
-    return Item(turns(question, content), content[1]["text"], {
+    items = ",".join(x if x.isdigit() else f'"{x}"' for x in (a, b, c))
+    call = f"sorted([{items}]{',reverse=True' if is_falling else ''})"
+    return Item(turns(question, with_tool(call, "In order: {r}.")), ", ".join(ordered), {
         "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
         "question": question})
 

@@ -154,7 +154,7 @@ def test_conversations_show_no_seams(train_chats):
         if chat["source"].split("/")[1] in ("letters", "repeat", "lookup", "mixed"):
             continue
         for message in chat["messages"]:
-            text = visible_text(message["content"])
+            text = re.sub(r"sorted\(\[[^{}|\[\]]*\]", "", all_text(message["content"]))
             assert not re.search(r"[{}\[\]|]|  |\b[Aa] [aeiou](?!\b|ni)", text), text
 
 
