@@ -1,4 +1,4 @@
-"""The calculator tool: arithmetic, comparing, sorting and letter counting by walking a syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting, counting letters and making them capital, by walking a syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
@@ -7,6 +7,8 @@ wrote, in any thread (upstream's version sets SIGALRM, which fails off the main 
     ('408', '2.5', '2', '3')
     >>> calculate("max(17,89)"), calculate("sorted([12,5,40],reverse=True)"), calculate('sorted(["goat","bee"])')
     ('89', '40, 12, 5', 'bee, goat')
+    >>> calculate('argmax({"Ann":31,"Bob":7})'), calculate("31<7"), calculate('"Rome"=="Paris"'), calculate('"owl".upper()')
+    ('Ann', 'False', 'False', 'OWL')
 """
 
 import ast
@@ -24,6 +26,7 @@ WARNED_OF = re.compile(r"\d(?![eE][+-]?\d)[A-Za-z]")
 
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
              ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.UAdd: operator.pos}
+COMPARISONS = {ast.Lt: operator.lt, ast.Gt: operator.gt}
 
 
 class CalculatorError(ValueError):
@@ -33,8 +36,10 @@ class CalculatorError(ValueError):
 def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
-    Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole
-    sorted([...]) of numbers or of texts, with reverse=True too. Raises CalculatorError otherwise.
+    Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
+    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), sorted([...]) of numbers or of texts,
+    with reverse=True too, and argmax({...}) and argmin({...}), the first name of the largest or the smallest number. A
+    text that comes out has no space around it. Raises CalculatorError otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
@@ -45,6 +50,16 @@ def calculate(expression: str) -> str:
         match tree.body:
             case ast.Call(func=ast.Name(id="sorted"), args=[ast.List(elts=items)], keywords=keywords) if items:
                 return ", ".join(_sorted(items, keywords))
+            case ast.Call(func=ast.Name(id="argmax" | "argmin" as name), args=[ast.Dict() as named], keywords=[]):
+                return _name_of({"argmax": max, "argmin": min}[name], named)
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
+                          args=[], keywords=[]):
+                return {"upper": text.upper, "lower": text.lower}[name]().strip()
+            case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
+                             comparators=[ast.Constant(value=str() as right)]):
+                return str(left == right)
+            case ast.Compare(left=left, ops=[ast.Lt() | ast.Gt() as op], comparators=[right]):
+                return str(COMPARISONS[type(op)](_value(left), _value(right)))
         return format_number(_value(tree.body))
     except ZeroDivisionError:
         raise CalculatorError("division by zero") from None
@@ -87,6 +102,15 @@ def _sorted(items: list[ast.AST], keywords: list[ast.keyword]) -> list[str]:
     if len(texts) == len(items):
         return sorted(texts, key=str.casefold, reverse=reverse)
     return [format_number(value) for value in sorted(map(_value, items), reverse=reverse)]
+
+
+def _name_of(extreme, named: ast.Dict) -> str:
+    """Of names with a number each, the first that has the extreme one."""
+    names = [key.value for key in named.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    if not names or len(names) < len(named.keys):
+        raise CalculatorError("not an expression")
+    numbers = [_value(node) for node in named.values]
+    return names[numbers.index(extreme(numbers))]
 
 
 def _checked(value: int | float) -> int | float:

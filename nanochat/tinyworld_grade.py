@@ -179,7 +179,8 @@ BARE_YES = {"yes": ("", "it is", "that is right", "that is true"), "no": ("", "i
 
 
 def grade_comparing(answer, meta, text):
-    """The winner alone, or more than its rival; a yes or no must be the right one; an order must be the whole one."""
+    """The winner alone, or more than its rival, or after who is in the middle; a yes or no must be the right one; an order
+    must be the whole one."""
     if meta["kind"].startswith("order"):
         parts = answer.split(", ")
         return [w for w in words(text) if w in parts or w.isdigit()] == parts and not NEGATION.search(text)
@@ -190,6 +191,8 @@ def grade_comparing(answer, meta, text):
     said = low[yes.end():] if yes else low
     if yes and " ".join(words(said)) in BARE_YES[yes[1]]:
         return True
+    if meta.get("middle"):
+        said = re.sub(rf"^{re.escape(meta['middle'].lower())} is (in the middle|between them), so ", "", said)
     for rival in meta["rivals"]:
         said = re.sub(rf"(?<=er than )(an? |the )?{re.escape(rival.lower())}\b", "", said)
     listed = {w for w in words(said) if w.isdigit()} - {answer} or re.search(r"\b(and|both|same|equal\w*)\b", said)

@@ -1057,6 +1057,12 @@ def extreme(is_most: bool, numbers) -> str:
     return f"{'max' if is_most else 'min'}({','.join(map(str, numbers))})"
 
 
+def whose_extreme(is_most: bool, numbers: dict[str, int]) -> str:
+    """What the calculator is asked for the name of it."""
+    named = ",".join(f'"{name}":{number}' for name, number in numbers.items())
+    return f"arg{'max' if is_most else 'min'}({{{named}}})"
+
+
 def compared(rng, split, kind, low, high, words, number_of) -> Item:
     """One question about a pair, which or whether, with {more} or less of it. `words`: for more, for less; number_of
     says by which number either is compared."""
@@ -1071,7 +1077,12 @@ def compared(rng, split, kind, low, high, words, number_of) -> Item:
     yes = ("yes" if x == winner else "no") if is_yes_no else ""
     answer = capital(f"{yes and yes + ', '}{winner} is {word}{than}.")
     question = dress(rng, capital(question))
-    return Item(turns(question, with_tool(extreme(is_more, map(number_of, (x, y))), answer)), plain(winner), {
+    number = {thing: number_of(thing) for thing in (x, y)}
+    if yes:
+        call = f"{number[x]}{'>' if is_more else '<'}{number[y]}"
+    else:
+        call = extreme(is_more, (x, y)) if kind == "number" else whose_extreme(is_more, number)
+    return Item(turns(question, with_tool(call, answer)), plain(winner), {
         "kind": f"{kind} yes or no" if yes else kind, "rivals": [plain(loser)], "words": list(words[not is_more]),
         "yes": yes, "question": question})
 
@@ -1157,8 +1168,8 @@ def calendar_or_alphabet(rng, split):
     x, y = rng.sample((early, late), 2)
     question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, more=word)))
     reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
-    numbers = (RINGS[ring].index(thing) + 1 for thing in (x, y))
-    return Item(turns(question, with_tool(extreme(winner == late, numbers), reply)), winner,
+    call = whose_extreme(winner == late, {thing: RINGS[ring].index(thing) + 1 for thing in (x, y)})
+    return Item(turns(question, with_tool(call, reply)), winner,
                 {"kind": ring, "rivals": [loser], "words": list(words), "yes": "", "question": question})
 
 
@@ -1210,32 +1221,35 @@ PEOPLE_ASKS = Asks((
     test=("{told} Pick out the {most}.", "{told} Whom do you call {most}?", "Guess who is the {most}: {told}"))
 
 
-def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple, list[int]]:
+def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
     """A telling, the names from least to most, the words for both ends, and the numbers as they were told."""
     line, most, least, values = rng.choice(TELLINGS)
     values = dict(zip(names, rng.sample(values, len(names))))
     lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
     told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
-    return told, sorted(names, key=values.get), most, least, list(values.values())
+    return told, sorted(names, key=values.get), most, least, values
 
 
-def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple, list[int]]:
+def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
     more, most, least = rng.choice(CHAINS)
     lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
-    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), []
+    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), {}
 
 
 def three_people(rng, split):
+    """Of a chain it says first who is in the middle, the one who was named twice: then either end is one step away."""
     names = [name for name, _ in people(rng, split, 3)]
     tell_of = rng.choice((told_numbers, told_numbers, told_chain))
     told, ranked, most, least, numbers = tell_of(rng, names)
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
-    word = rng.choice(words)
-    answer = f"The {word} is {winner}."
-    content = with_tool(extreme(words == most, numbers), answer) if numbers else answer
+    word, middle = rng.choice(words), "" if numbers else ranked[1]
+    if middle:
+        content = f"{middle} is in the middle, so the {word} is {winner}."
+    else:
+        content = with_tool(whose_extreme(words == most, numbers), f"The {word} is {winner}.")
     question = capital(say(rng, PEOPLE_ASKS.draw(rng, split), told=told, most=word))
     return Item(turns(question, content), winner, {
-        "kind": "people in a chain" if tell_of is told_chain else "people", "words": list(words), "yes": "",
+        "kind": "people in a chain" if middle else "people", "words": list(words), "yes": "", "middle": middle,
         "rivals": [name for name in names if name != winner], "question": question})
 
 
@@ -1320,6 +1334,7 @@ YES_FORMS = {  # kind: an answer that is not this one is false beyond doubt, whi
     "capital": "Is {y} the capital of {x}?", "opposite": "Is {y} the opposite of {x}?", "sound": "Does {x} say {y}?",
     "baby": "Is a young {n} called {y}?", "after": "Is {y} the day after {x}?", "before": "Is {y} the day before {x}?",
     "month": "Is {y} the month after {x}?", "season": "Is {x} in {y}?", "pet": "Does {x} have {y}?"}
+CASES = {"capital letters": "upper", "small letters": "lower"}
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # twin: grader's numbers
 
 
@@ -1348,33 +1363,36 @@ def lower_start(sentence: str, kind: str) -> str:
 
 
 def yes_or_no(rng, kind, key) -> tuple[str, str]:
-    """A question about a fact, or about what only looks like one, and whether it is true."""
+    """A question about a fact, or about what only looks like one, and what it asks for."""
     answers = FACTS[kind].answers
     others = sorted(set(answers.values()) - {answers[key], key})
-    answer = rng.choice((answers[key], rng.choice(others)))
-    question = say(rng, YES_FORMS[kind], x=key, n=bare(key), y=answer)
+    asked = rng.choice((answers[key], rng.choice(others)))
+    question = say(rng, YES_FORMS[kind], x=key, n=bare(key), y=asked)
     if rng.random() < 0.3:
-        statement = re.sub(rf"\b{answers[key]}\b", answer, fact_sentences(kind, key)[0].rstrip("."))
+        statement = re.sub(rf"\b{answers[key]}\b", asked, fact_sentences(kind, key)[0].rstrip("."))
         question = say(rng, "[Is it true|Is it correct|Is it so] that {s}?", s=lower_start(statement, kind))
-    return question, "Yes" if answer == answers[key] else "No"
+    return question, bare(asked)
 
 
-def in_format(rng, form, kind, key, start) -> str:
-    """The answer that is right in this format."""
+def in_format(rng, form, kind, key, start) -> str | list[dict]:
+    """The answer that is right in this format. Capital and small letters are the calculator's: to a model a word in
+    capital letters is another one, which nobody ever said. It gets the word behind a space, as it is known."""
     answer, sentence = bare(FACTS[kind].answers[key]), rng.choice(fact_sentences(kind, key)[:2])
     if form == "number":
         return answer if answer.isdigit() else str(NUMBER_WORDS.index(answer))
-    return {"word": capital(answer), "capital letters": answer.upper(), "small letters": answer.lower(),
-            "sentence": sentence, "full stop": sentence, "exclamation": sentence.rstrip(".") + "!",
-            "twice": f"{capital(answer)}, {answer}.", "start": f"{start}, {lower_start(sentence, kind)}"}[form]
+    if form in CASES:
+        return with_tool(f'" {answer}".{CASES[form]}()', "{r}")
+    return {"word": capital(answer), "sentence": sentence, "full stop": sentence,
+            "exclamation": sentence.rstrip(".") + "!", "twice": f"{capital(answer)}, {answer}.", "start": f"{start}, {lower_start(sentence, kind)}"}[form]
 
 
 def formatted_fact(rng, split, form) -> Item:
     kind, key = rng.choice(format_pairs(form, split))
     start, answer = rng.choice(STARTS) if form == "start" else "", bare(FACTS[kind].answers[key])
     if form == "yes or no":
-        question, reply = yes_or_no(rng, kind, key)
-        answer = reply.lower()
+        question, asked = yes_or_no(rng, kind, key)
+        call, answer = f'" {answer}"==" {asked}"', "yes" if asked == answer else "no"
+        reply = with_tool(call, capital(answer))
     else:
         question, reply = rng.choice(format_questions(split)[kind, key]), in_format(rng, form, kind, key, start)
     question = say(rng, FORMATS[form].draw(rng, split), q=question, s=start)

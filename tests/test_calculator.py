@@ -21,7 +21,9 @@ def test_integers_agree_with_python():
     ('"strawberry".count("r")', "3"), ("'aaa'.count('aa')", "1"), (" 1 ", "1"), ("1e3", "1000"),
     ("max(17,89)", "89"), ("min(-3, 2 - 9, 4)", "-7"), ("1 + max(2, 3)", "4"), ("sorted([542, 9, 10.5])", "9, 10.5, 542"),
     ("sorted([1,3,2],reverse=True)", "3, 2, 1"), ('sorted(["zoo", "Bee", "ant"])', "ant, Bee, zoo"),
-    ("sorted([2,1],reverse=False)", "1, 2")])
+    ("sorted([2,1],reverse=False)", "1, 2"), ('argmax({"Ann":31,"Bob":7})', "Ann"), ("argmin({'a': 2 - 9, 'b c': 5})", "a"),
+    ('argmax({"first":4,"second":4})', "first"), ("17 > 89", "False"), ("2+2<5", "True"), ("5<5", "False"),
+    ('"Rome"=="Paris"', "False"), ("'a b' == 'a b'", "True"), ('" Rome".upper()', "ROME"), ('"Ä b!".lower()', "ä b!")])
 def test_worked_values(expression, value):
     """10.0 where training says 10 was upstream's #786."""
     assert calculate(expression) == value
@@ -30,11 +32,16 @@ def test_worked_values(expression, value):
 @pytest.mark.parametrize("expression", [
     "", " ", "1 +", "2 ** 9", "9 ** 9 ** 9", "1 << 100", "__import__('os').system('true')", "().__class__", "x", "print(1)",
     "open('/etc/passwd')", "'a' * 9", "'a' + 'b'", "'abc'", "[1][0]", "lambda: 1", "1 if 1 else 2", "True + 1", "1; 2",
-    "'a'.count('')", "'a'.upper()", "'a'.count('a', 0)", "'a'.count(x='a')", "f'{1}'", "1j", "~1", "not 1", "1 < 2", "1 / 0",
+    "'a'.count('')", "'a'.title()", "'a'.upper(1)", "'a'.upper", "'a'.upper().lower()", "1 .upper()", "'a'.count('a', 0)",
+    "'a'.count(x='a')", "f'{1}'", "1j", "~1", "not 1", "1 / 0",
     "1 % 0", "(" * 150, "9" * 201, "1e308 * 10", "10 ** 2", "\x00", "007", "1\n2", "globals()", "exit()", "__builtins__",
     "max()", "max(1)", "max([1, 2])", "max('a', 'b')", "max(1, 2, key=3)", "max(*[1, 2])", "sorted([])", "sorted(1, 2)",
     "sorted([1, 'a'])", "sorted([[1], [2]])", "sorted([2, 1], key=len)", "sorted([2, 1], reverse=1)", "sorted(*[[1]])",
-    "sorted([1], **{'reverse': True})", "1 + sorted([1])", "sorted([1]) * 9", "sum(1, 2)", "max.__class__"])
+    "sorted([1], **{'reverse': True})", "1 + sorted([1])", "sorted([1]) * 9", "sum(1, 2)", "max.__class__",
+    "1 < 2 < 3", "1 <= 2", "1 == 1", "1 is 1", "'a' == 1", "'a' != 'b'", "'a' == 'a' == 'a'", "'a' < 'b'",
+    "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
+    "argmax({'a': 'b'})", "argmax({'a': 1, **{}})", "argmax({'a': 1, 2: 3})", "argmax([1, 2])", "argmax({'a': 1}, 2)",
+    "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})"])
 def test_everything_else_is_refused_in_words(expression):
     with pytest.raises(CalculatorError, match="."):
         calculate(expression)

@@ -9,7 +9,7 @@ import pytest
 
 from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import DAYS, MONTHS, SPLITS, core, dress, spans, split_of
-from nanochat.tinyworld_facts import fact_questions
+from nanochat.tinyworld_facts import fact_questions, plain
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_talk import (IDENTITY, LISTS, UNKNOWNS, chart, comparing, formatted, identity, identity_forms,
                                      identity_questions, small_talk, unknown, unknown_forms, unlisted_question)
@@ -178,26 +178,38 @@ def test_winners_really_win():
 
 
 def test_what_the_calculator_is_asked_decides_who_wins():
-    """Its operands are those of the question, in its order, or numbers of a chart or a calendar of which the winner's is
-    the result."""
+    """It gets what is compared in the order of the question, with the numbers that are told or of a chart or a calendar;
+    its result is the winner, or whether it is so."""
     calendars = {"year": MONTHS, "week": DAYS, "alphabet": string.ascii_lowercase}
     for it in items("comparing", "train", 3000):
-        kind = it.meta["kind"].removesuffix(" yes or no")
-        question, content = it.meta["question"], it.conversation[-1]["content"]
+        kind, question = it.meta["kind"].removesuffix(" yes or no"), it.meta["question"]
         if kind == "people in a chain":
             continue
-        call, result = content[0]["text"], content[1]["text"]
-        operands = re.findall(r'\d+|(?<=")\w+(?=")', call)
-        if kind in ("number", "number of three", "people") or kind.startswith("order"):
-            assert operands == [x for x in re.findall(r"\w+", question.lower()) if x in operands], it
-            assert result == it.answer or re.search(rf"{it.answer} (is|has|ran|measures) {result}\b", question)
+        call, result = (part["text"] for part in it.conversation[-1]["content"][:2])
+        names = it.answer.split(", ") + it.meta["rivals"]
         if kind in calendars:
-            assert int(result) == calendars[kind].index(it.answer) + 1
-        if kind in ("size", "weight", "speed"):
-            either = [chart(kind)[thing] for thing in chart(kind) for name in (it.answer, *it.meta["rivals"])
-                      if thing.split()[-1] == name]
-            assert sorted(map(int, operands)) == sorted(either) and int(result) == next(
-                chart(kind)[thing] for thing in chart(kind) if thing.split()[-1] == it.answer)
+            number_of = {thing: number for number, thing in enumerate(calendars[kind], 1)}
+        elif kind == "people":
+            number_of = {n: int(v) for n, v in re.findall(r"(\w+) (?:is|has|ran|measures) (\d+)", question)}
+        elif kind in ("size", "weight", "speed"):
+            number_of = {thing: number for thing, number in chart(kind).items() if plain(thing) in names}
+        else:
+            number_of = {name: name for name in names}
+        asked = sorted(number_of, key=lambda name: (name not in names and plain(name) not in names, found_at(name, question)))
+        asked = asked[:len(names)]
+        if it.meta["yes"]:
+            assert re.split("[<>]", call) == [str(number_of[name]) for name in asked]
+            assert result == {"yes": "True", "no": "False"}[it.meta["yes"]]
+        elif kind.startswith(("number", "order")):
+            assert re.findall(r'\d+|(?<=")\w+(?=")', call) == asked and result == it.answer
+        else:
+            assert call[6:] == "({" + ",".join(f'"{name}":{number_of[name]}' for name in asked) + "})", it
+            assert plain(result) == it.answer
+
+
+def found_at(name, question):
+    found = re.search(rf"\b{name}\b", question, re.I)
+    return found.start() if found else len(question)
 
 
 def test_chains_of_people_have_one_end():
@@ -206,6 +218,7 @@ def test_chains_of_people_have_one_end():
             pairs = re.findall(r"(\w+) is \w+er than (\w+)", it.meta["question"])
             over, under = ({pair[i] for pair in pairs} for i in (0, 1))
             is_least = it.meta["words"][0] in ("youngest", "shortest", "slowest", "weakest", "poorest")
+            assert {it.meta["middle"]} == over & under
             assert {it.answer} == (under - over if is_least else over - under)
 
 
@@ -247,6 +260,8 @@ IS_CAT = pair("horse", "cat", ["bigger", "larger"], "no", "Is a cat bigger than 
 NUMBER = pair("132", "45", ["larger", "bigger"], kind="number")
 CLARA = ("comparing", "Clara", {"kind": "people", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
                                 "question": "Anna is 9. Clara is 30. Ben is 2. Who is the oldest?"})
+CHAIN = ("comparing", "Clara", {"kind": "people in a chain", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
+                                "middle": "Anna", "question": "Clara is older than Anna. Anna is older than Ben. Who is oldest?"})
 SORTED = ("comparing", "9, 12, 40", {"kind": "order of numbers", "rivals": [], "words": [], "yes": "",
                                      "question": "Sort 12, 40 and 9."})
 LUCK = ("unknown", "", {"kind": "future", "question": "Will it rain tomorrow?"})
@@ -267,7 +282,7 @@ LEGS = told("number", ("parts", "legs of a spider"), "eight")
     (IS_CAT, "No."), (IS_CAT, "No, it is not."), (IS_CAT, "No, a horse is larger."), (NUMBER, "132"),
     (NUMBER, "The larger one is 132."), (NUMBER, "132 is bigger than 45."), (CLARA, "Clara."), (CLARA, "It is Clara."),
     (CLARA, "Clara is the oldest of them."), (SORTED, "9, 12, 40"), (SORTED, "9 12 40."),
-    (SORTED, "In order: 9, 12 and 40."),
+    (SORTED, "In order: 9, 12 and 40."), (CHAIN, "Clara."), (CHAIN, "Anna is in the middle, so the oldest is Clara."),
     (LUCK, "I don't know."), (LUCK, "I cannot tell. Nobody can know the future."), (LUCK, "I have no idea."),
     (LUCK, "Sorry, I do not know that. You have not told me."), (LUCK, "I can't know that, I never learned it."),
     (LUCK, "I don't know that, I'm sorry."), (LUCK, "I do not know. That is not in my small world."),
@@ -300,6 +315,8 @@ def test_right_answers_in_free_wording_pass(case, text):
     (NUMBER, "132 is smaller."),
     (NUMBER, "32"), (NUMBER, "132 or 45"), (CLARA, "Ben."), (CLARA, "Clara and Ben."),
     (CLARA, "Clara is the youngest."),
+    (CHAIN, "Ben is in the middle, so the oldest is Clara."), (CHAIN, "Anna is in the middle, so the oldest is Anna."),
+    (CHAIN, "Anna is in the middle."), (CHAIN, "Clara is older, so Anna."), (CLARA, "Clara is in the middle, so Anna."),
     (CLARA, "Anna is older than Clara."), (CLARA, "The oldest."), (CLARA, "Not Clara."), (CLARA, "Clara, Anna, Ben."),
     (SORTED, "12, 9, 40"), (SORTED, "9, 12"), (SORTED, "40, 12, 9"), (SORTED, "9, 12, 40, 12"), (SORTED, "9, 12, 41"),
     (LUCK, "Yes, it will rain."), (LUCK, "I don't know, but take 7."), (LUCK, "I don't know. It will not rain."),
