@@ -394,19 +394,20 @@ def spelled(word: str, letter: str = "") -> str:
     return " ".join(out)
 
 
-def letters_answer(kind: str, word: str, letter: str) -> tuple[str, str]:
-    """(what the grader looks for, the worked answer)"""
+def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str]:
+    """(what the grader looks for, the worked answer). It says the word once more, as it was asked, since the layers that
+    see eight tokens read its letters only where it stands right before them."""
     if kind == "count":
         count = word.count(letter)
         times = "time" if count == 1 else "times"
-        return str(count), f"I spell it: {spelled(word, letter)}. So {letter} is there {count} {times}."
+        return str(count), f"I spell {shown}: {spelled(word, letter)}. So {letter} is there {count} {times}."
     if kind == "length":
         numbered = " ".join(f"{c}{i}" for i, c in enumerate(word, 1))
-        return str(len(word)), f"I count them: {numbered}. That makes {len(word)} letters."
+        return str(len(word)), f"I count {shown}: {numbered}. That makes {len(word)} letters."
     if kind == "spell":
-        return " ".join(word), f"I spell it: {' '.join(word)}."
+        return " ".join(word), f"I spell {shown}: {' '.join(word)}."
     letter = word[0] if kind == "first" else word[-1]
-    return letter, f"I spell it: {' '.join(word)}. The {kind} letter is {letter}."
+    return letter, f"I spell {shown}: {' '.join(word)}. The {kind} letter is {letter}."
 
 
 def draw_word(rng: random.Random, split: str, made_share: float = 0.5) -> str:
@@ -425,7 +426,7 @@ def letters(rng: random.Random, split: str) -> Item:
     shown = f'"{word}"' if rng.random() < 0.6 else word
     form = ASKS[kind].draw(rng, split, ("{w}",)).replace("{l}", "{{l}}")  # filled in last: "a in" is no "an in"
     question = dress(rng, say(rng, form, w=shown).format(l=letter))
-    answer, text = letters_answer(kind, word, letter)
+    answer, text = letters_answer(kind, word, letter, shown)
     return Item(turns(question, text), answer, {"kind": kind, "word": word, "letter": letter, "question": question})
 
 
@@ -437,4 +438,5 @@ def spelling_drill(rng: random.Random) -> list[dict]:
     """Several words in one answer, not measured: a token's letters for a quarter of what a question costs. Mostly real
     words: behind a space a common one is a single token, whose letters must be known by heart."""
     words = [draw_word(rng, "train", made_share=0.25) for _ in range(rng.choice((3, 4, 6, 8)))]
-    return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), ", ".join(map(" ".join, words)) + ".")
+    answer = ", ".join(f"{word}: {' '.join(word)}" for word in words)
+    return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), f"I spell {answer}.")

@@ -207,11 +207,12 @@ def test_a_word_is_spelled_with_a_running_count(word, letter, expected):
 def test_worked_answers_are_right_for_all_words():
     for word in WORDS:
         for letter in "aeinrst":
-            answer, text = letters_answer("count", word, letter)
+            answer, text = letters_answer("count", word, letter, word)
             assert int(answer) == word.count(letter) == len(re.findall(r"[a-z]\d", text)), text
-        assert int(letters_answer("length", word, "")[0]) == len(word)
-        assert letters_answer("spell", word, "")[0].replace(" ", "") == word
-        assert letters_answer("first", word, "")[0] + letters_answer("last", word, "")[0] == word[0] + word[-1]
+        first, last, length, spelling = (letters_answer(kind, word, "", f'"{word}"')
+                                         for kind in ("first", "last", "length", "spell"))
+        assert first[0] + last[0] == word[0] + word[-1] and int(length[0]) == len(word)
+        assert spelling[0].replace(" ", "") == word and spelling[1] == f'I spell "{word}": {" ".join(word)}.'
 
 
 # -----------------------------------------------------------------------------
@@ -421,7 +422,8 @@ MINE = ("memory", "Mira", {"rivals": ["blue"], "question": "What is my name?"})
     (SUM, "412 plus 87 is 499."), (SUM, "499"), (SUM, "The answer is 499!"), (LESS, "5 - 9 = -4."),
     (("arithmetic", "1035", {"question": "9*115"}), "It is 1,035."),
     (LETTER, "s t r1 a w b e r2 r3 y. So r is there 3 times."), (LETTER, "There are three."),
-    (SPELL, "I spell it: b a k e r."), (SPELL, "b-a-k-e-r"), (FIRST, "I spell it: b a k e r. The first letter is b."),
+    (SPELL, "I spell it: b a k e r."), (SPELL, 'I spell "baker": b a k e r.'), (SPELL, "b-a-k-e-r"),
+    (FIRST, "I spell it: b a k e r. The first letter is b."),
     (FIRST, "b"), (WHO, "Anna."), (WHO, "It was Anna who bought it."), (WHERE, "He went to the post office."),
     (COUNT, "There are 7 hens."), (MINE, "Your name is Mira!"),
 ])
