@@ -47,7 +47,7 @@ class ServedGPT:
         def cast(x):
             return x.detach().to(device, self.dtype)
 
-        packs = device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        packs = device.type == "cpu" and dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self._multiply, weight = F.linear, cast
         if dtype == torch.int8:
             self._multiply, weight = multiply_int8, lambda x: quantize(x.to(device), self.dtype)
