@@ -27,6 +27,7 @@ WARNED_OF = re.compile(r"\d(?![eE][+-]?\d)[A-Za-z]")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
              ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.UAdd: operator.pos}
 COMPARISONS = {ast.Lt: operator.lt, ast.Gt: operator.gt}
+EXTREMES = {"max": max, "min": min}
 
 
 class CalculatorError(ValueError):
@@ -47,24 +48,29 @@ def calculate(expression: str) -> str:
         raise CalculatorError("not an expression")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
-        match tree.body:
-            case ast.Call(func=ast.Name(id="sorted"), args=[ast.List(elts=items)], keywords=keywords) if items:
-                return ", ".join(_sorted(items, keywords))
-            case ast.Call(func=ast.Name(id="argmax" | "argmin" as name), args=[ast.Dict() as named], keywords=[]):
-                return _name_of({"argmax": max, "argmin": min}[name], named)
-            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
-                          args=[], keywords=[]):
-                return {"upper": text.upper, "lower": text.lower}[name]().strip()
-            case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
-                             comparators=[ast.Constant(value=str() as right)]):
-                return str(left == right)
-            case ast.Compare(left=left, ops=[ast.Lt() | ast.Gt() as op], comparators=[right]):
-                return str(COMPARISONS[type(op)](_value(left), _value(right)))
-        return format_number(_value(tree.body))
+        return _result(tree.body)
     except ZeroDivisionError:
         raise CalculatorError("division by zero") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise error if isinstance(error, CalculatorError) else CalculatorError("not an expression") from None
+
+
+def _result(node: ast.AST) -> str:
+    """What stands only as a whole, or else a number."""
+    match node:
+        case ast.Call(func=ast.Name(id="sorted"), args=[ast.List(elts=items)], keywords=keywords) if items:
+            return ", ".join(_sorted(items, keywords))
+        case ast.Call(func=ast.Name(id="argmax" | "argmin" as name), args=[ast.Dict() as named], keywords=[]):
+            return _name_of(EXTREMES[name.removeprefix("arg")], named)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
+                      args=[], keywords=[]):
+            return {"upper": text.upper, "lower": text.lower}[name]().strip()
+        case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
+                         comparators=[ast.Constant(value=str() as right)]):
+            return str(left == right)
+        case ast.Compare(left=left, ops=[ast.Lt() | ast.Gt() as op], comparators=[right]):
+            return str(COMPARISONS[type(op)](_value(left), _value(right)))
+    return format_number(_value(node))
 
 
 def format_number(value: int | float) -> str:
@@ -85,7 +91,7 @@ def _value(node: ast.AST) -> int | float:
                       args=[ast.Constant(value=str() as letter)], keywords=[]) if letter:
             return text.count(letter)
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_, _, *_] as args, keywords=[]):
-            return {"max": max, "min": min}[name](map(_value, args))
+            return EXTREMES[name](map(_value, args))
     raise CalculatorError("not an expression")
 
 

@@ -47,7 +47,7 @@ class ServedGPT:
         def cast(x):
             return x.detach().to(device, self.dtype)
 
-        packs = device.type == "cpu" and dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        packs = device.type == "cpu" and dtype == torch.bfloat16 and can_pack()
         self._multiply, weight = F.linear, cast
         if dtype == torch.int8:
             self._multiply, weight = multiply_int8, lambda x: quantize(x.to(device), self.dtype)
@@ -159,6 +159,11 @@ def accumulator(x) -> torch.dtype:
 
 # -----------------------------------------------------------------------------
 # Packed weights
+
+def can_pack() -> bool:
+    """A build without oneDNN (macOS) lacks the second question too; a processor without AVX512 has it answered no."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
 
 def pack(weight):
     """In the order in which oneDNN reads it; a plain bf16 weight is reordered at every call."""

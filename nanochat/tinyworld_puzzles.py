@@ -435,8 +435,8 @@ DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these word
 
 
 def spelling_drill(rng: random.Random) -> list[dict]:
-    """Several words in one answer, not measured: a token's letters for a quarter of what a question costs. Mostly real
-    words: behind a space a common one is a single token, whose letters must be known by heart."""
+    """Several words in one answer, not measured: a token's letters for a part of what a question costs. Mostly real words:
+    behind a space a common one is a single token, whose letters are harder to read than those of pieces."""
     words = [draw_word(rng, "train", made_share=0.25) for _ in range(rng.choice((3, 4, 6, 8)))]
     answer = ", ".join(f"{word}: {' '.join(word)}" for word in words)
     return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), f"I spell {answer}.")
