@@ -83,7 +83,7 @@ bash runs/quickstart.sh [--data TEXT] [--chats JSONL] [--dtype NAME] [--fresh] [
   --chats JSONL   your own conversations for the chat model, one {"messages": [...]} a line
   --dtype NAME    float32 or bfloat16 (default: bfloat16 where the processor has it)
   --fresh         forget what the quickstart made of this before, and train again
-  --smoke         every stage at depth 2 in a temporary folder, nothing served or kept; takes less than a minute
+  --smoke         every stage at depth 2 in a temporary folder, nothing served or kept; takes about a minute
   --help          this text
 
 A stage that is finished is not run again, so the second time it goes straight to the chat. Environment:
