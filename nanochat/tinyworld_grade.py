@@ -200,16 +200,22 @@ def grade_comparing(answer, meta, text):
     return fits and not listed and says_only(said, answer, meta["rivals"])
 
 
+def one_of_it(thing: str) -> str:
+    """A plural's singular, so that an apple counts among apples; the letter s stays itself."""
+    thing = bare(thing.strip().lower()).rstrip(".")
+    return thing.removesuffix("s") or thing
+
+
 def listed_right(text, meta):
     """As many different things as wanted, each of the wanted kind, each line or part of the wanted form."""
-    form, allowed = meta["kind"], {bare(thing.lower()).removesuffix("s") for thing in meta["allowed"]}
+    form, allowed = meta["kind"], {one_of_it(thing) for thing in meta["allowed"]}
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     if form == "commas":
         found = re.split(r", and |, | and ", lines[0].rstrip(".!")) if len(lines) == 1 else []
     else:
         marks = ["- " if form == "list" else f"{i}. " for i in range(1, len(lines) + 1)]
         found = [line[len(mark):] if line.startswith(mark) else "" for line, mark in zip(lines, marks)]
-    things = [bare(thing.strip().lower()).rstrip(".").removesuffix("s") for thing in found]
+    things = [one_of_it(thing) for thing in found]
     return len(things) == len(set(things)) == meta["count"] and set(things) <= allowed
 
 

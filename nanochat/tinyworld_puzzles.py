@@ -396,18 +396,20 @@ def spelled(word: str, letter: str = "") -> str:
 
 def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str]:
     """(what the grader looks for, the worked answer). It says the word once more, as it was asked, since the layers that
-    see eight tokens read its letters only where it stands right before them."""
+    see eight tokens read its letters only where it stands right before them, and numbers letters that stand there already:
+    at once with its number a letter of a common word was right half as often (dev/LOG.md)."""
     if kind == "count":
         count = word.count(letter)
         times = "time" if count == 1 else "times"
         return str(count), f"I spell {shown}: {spelled(word, letter)}. So {letter} is there {count} {times}."
+    spelling = f"I spell {shown}: {' '.join(word)}."
     if kind == "length":
         numbered = " ".join(f"{c}{i}" for i, c in enumerate(word, 1))
-        return str(len(word)), f"I count {shown}: {numbered}. That makes {len(word)} letters."
+        return str(len(word)), f"{spelling} I count: {numbered}. That makes {len(word)} letters."
     if kind == "spell":
-        return " ".join(word), f"I spell {shown}: {' '.join(word)}."
+        return " ".join(word), spelling
     letter = word[0] if kind == "first" else word[-1]
-    return letter, f"I spell {shown}: {' '.join(word)}. The {kind} letter is {letter}."
+    return letter, f"{spelling} The {kind} letter is {letter}."
 
 
 def draw_word(rng: random.Random, split: str, made_share: float = 0.5) -> str:

@@ -1408,6 +1408,16 @@ LISTS = {  # what is listed: what counts
     "cities": tuple(FACTS["capital"].answers.values()),
     "foods": tuple(FOODS), "things in a house": tuple(
         "lamp cup spoon mirror clock pillow blanket plate jar candle basket book chair table bed door".split()),
+    "vegetables": tuple("potatoes carrots beans onions peas tomatoes cabbages pumpkins leeks".split()),
+    "birds": tuple("owl duck hen parrot canary swan robin crow goose sparrow".split()),
+    "drinks": tuple("water milk tea coffee juice lemonade cocoa wine".split()),
+    "clothes": tuple("coat hat scarf dress shirt shoes socks gloves".split()),
+    "toys": tuple("ball kite doll puzzle drum blocks marbles train".split()),
+    "tools": tuple("hammer saw spade rake broom needle scissors brush".split()),
+    "vehicles": tuple("car bus train boat bicycle ship tram plane".split()),
+    "trees": tuple("oak birch pine willow maple beech elm ash".split()),
+    "parts of the body": tuple("head arm leg hand foot nose ear eye mouth knee".split()),
+    "numbers": tuple(NUMBER_WORDS[1:]), "letters": tuple("abcdefghijklmnopqrstuvwxyz"),
 }
 LIST_ASKS = {  # format: ways to want it
     "list": Asks((
@@ -1434,7 +1444,7 @@ LIST_ASKS = {  # format: ways to want it
 def formatted_list(rng, split, form) -> Item:
     """The first few that LISTS has, the same for everybody: of things that are drawn a small model says one again and
     again."""
-    what, count = rng.choice([(what, count) for what in LISTS for count in (2, 3, 4, 5)
+    what, count = rng.choice([(what, count) for what in LISTS for count in range(2, 8)
                               if split_of("list of", form, what, count) == split])
     things = LISTS[what][:count]
     reply = {"list": "\n".join(f"- {x}" for x in things),
@@ -1468,8 +1478,8 @@ def said_often(rng, split, form) -> Item:
 
 FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}
 
-HARD_FORMS = {"capital letters": 3, "small letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2,
-              "yes or no": 2}  # trained on as many times as often
+HARD_FORMS = {"capital letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2,
+              **dict.fromkeys(LIST_ASKS, 2)}  # trained on as many times as often
 
 
 def is_new(it: Item) -> bool:

@@ -214,6 +214,8 @@ def test_worked_answers_are_right_for_all_words():
         first, last, length, spelling = (letters_answer(kind, word, "", f'"{word}"')
                                          for kind in ("first", "last", "length", "spell"))
         assert first[0] + last[0] == word[0] + word[-1] and int(length[0]) == len(word)
+        assert length[1].startswith(f"{spelling[1]} I count: {word[0]}1 ")
+        assert length[1].endswith(f" {word[-1]}{len(word)}. That makes {len(word)} letters.")
         assert spelling[0].replace(" ", "") == word and spelling[1] == f'I spell "{word}": {" ".join(word)}.'
 
 

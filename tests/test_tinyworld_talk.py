@@ -267,6 +267,7 @@ SORTED = ("comparing", "9, 12, 40", {"kind": "order of numbers", "rivals": [], "
 LUCK = ("unknown", "", {"kind": "future", "question": "Will it rain tomorrow?"})
 COLOURS3 = ("format", "", {"kind": "list", "count": 3, "allowed": list(LISTS["colours"]), "question": "Three colours?"})
 COMMAS3 = ("format", "", COLOURS3[2] | {"kind": "commas"})
+LETTERS2 = ("format", "", COLOURS3[2] | {"count": 2, "allowed": list(LISTS["letters"]), "question": "Two letters?"})
 OFTEN = ("format", "pen pen pen", {"kind": "often", "question": 'Say "pen" three times.'})
 YES = ("format", "yes", {"kind": "yes or no", "fact": ["capital", "France"], "start": "", "question": "Is it so?"})
 LEGS = told("number", ("parts", "legs of a spider"), "eight")
@@ -292,7 +293,7 @@ LEGS = told("number", ("parts", "legs of a spider"), "eight")
     (told("twice"), "It is Paris. It is Paris."), (told("exclamation"), "Paris!"), (told("full stop"), "It is Paris."),
     (told("start", start="Well"), "Well, Paris."), (LEGS, "8"), (LEGS, "8."), (YES, "yes."), (OFTEN, "Pen, pen, pen."),
     (COLOURS3, "- red\n- blue\n- green"), (COLOURS3, "- Red\n- Blue\n- White\n"), (COMMAS3, "Red, blue and green."),
-    (COMMAS3, "red, blue, green"),
+    (COMMAS3, "red, blue, green"), (LETTERS2, "- a\n- b"), (LETTERS2, "- s\n- A"),
 ])
 def test_right_answers_in_free_wording_pass(case, text):
     assert grade(*case, text) == 1.0
@@ -341,7 +342,7 @@ def test_right_answers_in_free_wording_pass(case, text):
     (COLOURS3, "1. red\n2. blue\n3. green"),
     (COLOURS3, "- red blue green"), (COMMAS3, "- red\n- blue\n- green"), (COMMAS3, "red, blue"),
     (COMMAS3, "red, red, blue"),
-    (COMMAS3, "Three colours."),
+    (COMMAS3, "Three colours."), (LETTERS2, "- a\nb"), (LETTERS2, "- a\n- "), (LETTERS2, "- a\n- ab"),
 ])
 def test_wrong_answers_fail(case, text):
     assert grade(*case, text) == 0.0
