@@ -396,8 +396,8 @@ def spelled(word: str, letter: str = "") -> str:
 
 def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str]:
     """(what the grader looks for, the worked answer). It says the word once more, as it was asked, since the layers that
-    see eight tokens read its letters only where it stands right before them, and numbers letters that stand there already:
-    at once with its number a letter of a common word was right half as often (dev/LOG.md)."""
+    see eight tokens read its letters only where it stands right before them. A length is told by numbering letters that
+    stand there already: numbered at once, common words had the right one half as often (dev/LOG.md)."""
     if kind == "count":
         count = word.count(letter)
         times = "time" if count == 1 else "times"
