@@ -1,4 +1,5 @@
-"""The calculator tool: arithmetic, comparing, sorting, counting letters and making them capital, by walking a syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital, by walking a
+syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
@@ -9,6 +10,8 @@ wrote, in any thread (upstream's version sets SIGALRM, which fails off the main 
     ('89', '40, 12, 5', 'bee, goat')
     >>> calculate('argmax({"Ann":31,"Bob":7})'), calculate("31<7"), calculate('"Rome"=="Paris"'), calculate('"owl".upper()')
     ('Ann', 'False', 'False', 'OWL')
+    >>> calculate('" red, blue, green".split(",")[:2]')
+    'red, blue'
 """
 
 import ast
@@ -39,8 +42,9 @@ def calculate(expression: str) -> str:
 
     Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
     numbers with < or > between them, two texts with ==, "text".upper() and .lower(), sorted([...]) of numbers or of texts,
-    with reverse=True too, and argmax({...}) and argmin({...}), the first name of the largest or the smallest number. A
-    text that comes out has no space around it. Raises CalculatorError otherwise.
+    with reverse=True too, argmax({...}) and argmin({...}), the first name of the largest or the smallest number, and
+    "text, text".split(",")[:2], the first ones. A text that comes out has no space around it. Raises CalculatorError
+    otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
@@ -65,6 +69,10 @@ def _result(node: ast.AST) -> str:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
                       args=[], keywords=[]):
             return {"upper": text.upper, "lower": text.lower}[name]().strip()
+        case ast.Subscript(value=ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="split"),
+                                          args=[ast.Constant(value=str() as mark)], keywords=[]),
+                           slice=ast.Slice(lower=None, upper=ast.Constant(value=int() as count), step=None)) if mark:
+            return ", ".join(part.strip() for part in text.split(mark)[:count])
         case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
                          comparators=[ast.Constant(value=str() as right)]):
             return str(left == right)

@@ -384,7 +384,7 @@ def made_word(rng: random.Random) -> str:
             return word
 
 
-def spelled(word: str, letter: str = "") -> str:
+def counted(word: str, letter: str) -> str:
     """ "r o b b e r" with a running count behind every hit: "r o b1 b2 e r" for the letter b. In brackets the count takes
     four tokens for two, and the letters before are out of sight of what sees eight."""
     count, out = 0, []
@@ -396,13 +396,13 @@ def spelled(word: str, letter: str = "") -> str:
 
 def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str]:
     """(what the grader looks for, the worked answer). It says the word once more, as it was asked, since the layers that
-    see eight tokens read its letters only where it stands right before them. A length is told by numbering letters that
-    stand there already: numbered at once, common words had the right one half as often (dev/LOG.md)."""
+    see eight tokens read its letters only where it stands right before them. What is counted are letters that stand
+    there already: counted as they are spelled, common words had the right number less often (dev/LOG.md)."""
+    spelling = f"I spell {shown}: {' '.join(word)}."
     if kind == "count":
         count = word.count(letter)
         times = "time" if count == 1 else "times"
-        return str(count), f"I spell {shown}: {spelled(word, letter)}. So {letter} is there {count} {times}."
-    spelling = f"I spell {shown}: {' '.join(word)}."
+        return str(count), f"{spelling} I count: {counted(word, letter)}. So {letter} is there {count} {times}."
     if kind == "length":
         numbered = " ".join(f"{c}{i}" for i, c in enumerate(word, 1))
         return str(len(word)), f"{spelling} I count: {numbered}. That makes {len(word)} letters."
@@ -412,13 +412,17 @@ def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, 
     return letter, f"{spelling} The {kind} letter is {letter}."
 
 
+FAMILIAR_WORDS = WORDS + COMMON_WORDS
+FAMILIAR_WEIGHTS = tuple(map(len, FAMILIAR_WORDS))  # a long token's letters take more practice
+
+
 def draw_word(rng: random.Random, split: str, made_share: float = 0.5) -> str:
-    """Held out: a rare word. In train also a common one, and a share of words that are none."""
+    """Held out: a rare word. In train also a familiar one, and a share of words that are none."""
     if split != "train":
         return rng.choice(members(RARE_WORDS, split, "word"))
     if rng.random() < made_share:
         return made_word(rng)
-    return rng.choice(WORDS + COMMON_WORDS + members(RARE_WORDS, split, "word"))
+    return rng.choice(FAMILIAR_WORDS + members(RARE_WORDS, split, "word"))
 
 
 def letters(rng: random.Random, split: str) -> Item:
@@ -437,8 +441,12 @@ DRILLS = ("[Spell|Please spell|Spell out] {x}.", "Spell [all of these|these word
 
 
 def spelling_drill(rng: random.Random) -> list[dict]:
-    """Several words in one answer, not measured: a token's letters for a part of what a question costs. Mostly real words:
-    behind a space a common one is a single token, whose letters are harder to read than those of pieces."""
-    words = [draw_word(rng, "train", made_share=0.25) for _ in range(rng.choice((3, 4, 6, 8)))]
+    """Several words in one answer, not measured: a token's letters for a part of what a question costs. Mostly of familiar
+    words: behind a space such a word is a single token, whose letters are harder to read than those of pieces."""
+    number = rng.choice((3, 4, 6, 8))
+    if rng.random() < 0.7:
+        words = rng.choices(FAMILIAR_WORDS, FAMILIAR_WEIGHTS, k=number)
+    else:
+        words = [draw_word(rng, "train") for _ in range(number)]
     answer = ", ".join(f"{word}: {' '.join(word)}" for word in words)
     return turns(capital(say(rng, rng.choice(DRILLS), x=", ".join(words))), f"I spell {answer}.")

@@ -23,7 +23,8 @@ def test_integers_agree_with_python():
     ("sorted([1,3,2],reverse=True)", "3, 2, 1"), ('sorted(["zoo", "Bee", "ant"])', "ant, Bee, zoo"),
     ("sorted([2,1],reverse=False)", "1, 2"), ('argmax({"Ann":31,"Bob":7})', "Ann"), ("argmin({'a': 2 - 9, 'b c': 5})", "a"),
     ('argmax({"first":4,"second":4})', "first"), ("17 > 89", "False"), ("2+2<5", "True"), ("5<5", "False"),
-    ('"Rome"=="Paris"', "False"), ("'a b' == 'a b'", "True"), ('" Rome".upper()', "ROME"), ('"Ä b!".lower()', "ä b!")])
+    ('"Rome"=="Paris"', "False"), ("'a b' == 'a b'", "True"), ('" Rome".upper()', "ROME"), ('"Ä b!".lower()', "ä b!"),
+    ('" red, blue, green".split(",")[:2]', "red, blue"), ("'a-b'.split('-')[:7]", "a, b"), ('"a".split(",")[:0]', "")])
 def test_worked_values(expression, value):
     """10.0 where training says 10 was upstream's #786."""
     assert calculate(expression) == value
@@ -41,7 +42,10 @@ def test_worked_values(expression, value):
     "1 < 2 < 3", "1 <= 2", "1 == 1", "1 is 1", "'a' == 1", "'a' != 'b'", "'a' == 'a' == 'a'", "'a' < 'b'",
     "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
     "argmax({'a': 'b'})", "argmax({'a': 1, **{}})", "argmax({'a': 1, 2: 3})", "argmax([1, 2])", "argmax({'a': 1}, 2)",
-    "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})"])
+    "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})",
+    "'a b'.split()[:1]", "'a'.split('')[:1]", "'a'.split(',')", "'a'.split(',')[0]", "'a'.split(',')[1:2]", "'a'.split(',')[:2:1]",
+    "'a'.split(',')[:-1]", "'a'.split(',')[:'b']", "'a'.split(',', 1)[:1]", "'a'.split(',')[:1].upper()", "'ab'[:1]",
+    "len('a'.split(',')[:1])", "'a'.split(',')[:1] + 1", "[1, 2][:1]", "'a'.rsplit(',')[:1]", "'a'.split(',')[:b]"])
 def test_everything_else_is_refused_in_words(expression):
     with pytest.raises(CalculatorError, match="."):
         calculate(expression)

@@ -21,7 +21,7 @@ from nanochat.tinyworld_facts import CLAUSE_FRAMES, FACTS, NAME_FRAMES
 from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
-from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, letters_answer, spelled
+from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, counted, letters_answer
 from nanochat.tinyworld_recall import (ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, lookup, memory_asks, pool_of,
                                        who_at_last)
 from nanochat.tinyworld_scenes import SCENES, TRAITS
@@ -154,7 +154,8 @@ def test_conversations_show_no_seams(train_chats):
         if chat["source"].split("/")[1] in ("letters", "repeat", "lookup", "mixed"):
             continue
         for message in chat["messages"]:
-            text = re.sub(r"sorted\(\[[^{}|\[\]]*\]|arg(max|min)\({[^{}|\[\]]*}", "", all_text(message["content"]))
+            text = re.sub(r"sorted\(\[[^{}|\[\]]*\]|arg(max|min)\({[^{}|\[\]]*}|\.split\(\",\"\)\[:\d\]",
+                              "", all_text(message["content"]))
             assert not re.search(r"[{}\[\]|]|  |\b[Aa] [aeiou](?!\b|ni)", text), text
 
 
@@ -172,13 +173,17 @@ def test_tool_calls_say_what_python_says(train_chats):
     for call, output, text in calls:
         result, said = eval(call["text"], named), visible_text([text])
         if isinstance(result, (bool, str, list)):
-            assert output["text"] == (", ".join(map(str, result)) if isinstance(result, list) else str(result).strip())
+            said_by_tool = ", ".join(str(x).strip() for x in result) if isinstance(result, list) else str(result).strip()
+            assert output["text"] == said_by_tool
         else:
             assert float(output["text"]) == result
         if isinstance(result, bool):
             assert re.match("Yes|No", said)[0] == ("Yes" if result else "No")
         elif call["text"].startswith(("argmax(", "argmin(")):
             assert output["text"].lower() in said.lower()
+        elif ".split(" in call["text"]:
+            things = re.sub(r"^(- |\d\. )", "", said.rstrip("."), flags=re.M).replace("\n", ", ")
+            assert things.lower() == output["text"].lower()
         else:
             assert said.rstrip(".").endswith(output["text"]) or call["text"].startswith(("max(", "min("))
 
@@ -202,8 +207,8 @@ def test_thousands_of_words_are_spelled():
 
 @pytest.mark.parametrize("word, letter, expected", [
     ("robber", "b", "r o b1 b2 e r"), ("strawberry", "r", "s t r1 a w b e r2 r3 y"), ("tea", "x", "t e a")])
-def test_a_word_is_spelled_with_a_running_count(word, letter, expected):
-    assert spelled(word, letter) == expected
+def test_letters_are_counted_as_they_come(word, letter, expected):
+    assert counted(word, letter) == expected
 
 
 def test_worked_answers_are_right_for_all_words():
@@ -211,6 +216,7 @@ def test_worked_answers_are_right_for_all_words():
         for letter in "aeinrst":
             answer, text = letters_answer("count", word, letter, word)
             assert int(answer) == word.count(letter) == len(re.findall(r"[a-z]\d", text)), text
+            assert text.startswith(f"I spell {word}: {' '.join(word)}. I count: {word[0]}"), text
         first, last, length, spelling = (letters_answer(kind, word, "", f'"{word}"')
                                          for kind in ("first", "last", "length", "spell"))
         assert first[0] + last[0] == word[0] + word[-1] and int(length[0]) == len(word)
