@@ -1489,8 +1489,7 @@ def said_often(rng, split, form) -> Item:
 
 FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}
 
-HARD_FORMS = {"capital letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2,
-              **dict.fromkeys(LIST_ASKS, 2)}  # trained on as many times as often
+HARD_FORMS = {"capital letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2}  # trained on as many times as often
 
 
 def is_new(it: Item) -> bool:

@@ -15,7 +15,7 @@ BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
 SFT="--init-lr-frac 0.7 --max-seq-len 256 --save-every 200"
-RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 48 --eval-every 50"
+RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
 BASE_EVAL=""
 CHAT_EVAL=""
 
