@@ -1,5 +1,5 @@
-"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital, by walking a
-syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital, by
+walking a syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).

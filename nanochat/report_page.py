@@ -527,7 +527,7 @@ blockquote { font: .9375rem/1.55 var(--serif); }
   background: var(--theirs); font-size: .9375rem; line-height: 1.4; }
 .user { margin-left: auto; border-bottom-right-radius: .25rem; background: var(--mine); }
 .answer { border-bottom-left-radius: .25rem; }
-.answer span { display: block; }
+.answer span { display: block; white-space: pre-line; }
 article > .fine:last-child:not(:first-child) { margin-top: .5rem; }
 .right::before { content: "✓ "; color: var(--accent); } .wrong::before { content: "✗ "; color: var(--bad); }
 code, pre { font-family: var(--mono); font-size: .8125rem; }

@@ -1,8 +1,8 @@
 """Sums and letters: what nanochat works out instead of knowing.
 
-A sum goes to the calculator, and the sentence after it repeats the result. Letters are counted by spelling the word
-aloud, with a running count at every hit, which a small model learns to do for words it never saw. Operand pairs and
-words are held out by content, wordings by themselves.
+A sum goes to the calculator, and the sentence after it repeats the result. To count letters a word is spelled, which a
+small model learns for words it never saw, and the calculator counts what was spelled. Operand pairs and words are held
+out by content, wordings by themselves.
 """
 
 import random
@@ -384,30 +384,21 @@ def made_word(rng: random.Random) -> str:
             return word
 
 
-def counted(word: str, letter: str) -> str:
-    """ "r o b b e r" with a running count behind every hit: "r o b1 b2 e r" for the letter b. In brackets the count takes
-    four tokens for two, and the letters before are out of sight of what sees eight."""
-    count, out = 0, []
-    for c in word:
-        count += c == letter
-        out.append(f"{c}{count}" if c == letter else c)
-    return " ".join(out)
-
-
-def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str]:
+def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, str | list[dict]]:
     """(what the grader looks for, the worked answer). It says the word once more, as it was asked, since the layers that
-    see eight tokens read its letters only where it stands right before them. What is counted are letters that stand
-    there already: counted as they are spelled, common words had the right number less often (dev/LOG.md)."""
-    spelling = f"I spell {shown}: {' '.join(word)}."
+    see eight tokens read its letters only where it stands right before them. The calculator counts what was spelled: of
+    the letters told once more with a number behind each, a small model drops one where two are alike (dev/LOG.md)."""
+    spaced = " ".join(word)
     if kind == "count":
-        count = word.count(letter)
-        times = "time" if count == 1 else "times"
-        return str(count), f"{spelling} I count: {counted(word, letter)}. So {letter} is there {count} {times}."
+        times = "time" if word.count(letter) == 1 else "times"
+        return str(word.count(letter)), [{"type": "text", "text": f"I count {letter} in {shown}:"}, *with_tool(
+            f'" {spaced}".count("{letter}")', f" it is there {{r}} {times}.")]
     if kind == "length":
-        numbered = " ".join(f"{c}{i}" for i, c in enumerate(word, 1))
-        return str(len(word)), f"{spelling} I count: {numbered}. That makes {len(word)} letters."
+        return str(len(word)), [{"type": "text", "text": f"I count the letters of {shown}:"}, *with_tool(
+            f'" {spaced}".count(" ")', " there are {r}.")]
+    spelling = f"I spell {shown}: {spaced}."
     if kind == "spell":
-        return " ".join(word), spelling
+        return spaced, spelling
     letter = word[0] if kind == "first" else word[-1]
     return letter, f"{spelling} The {kind} letter is {letter}."
 

@@ -423,23 +423,15 @@ CLOSINGS = {
          "And if you go to the {p}, you may still see the {h}.",
          "So the {h} learned [to be careful|to share|to wait]."),
 }
-# Told after the opening of a tale whose mood was wished for, so that its end need not look back to the question.
-HINTS = {
-    "happy": ("It was [going to be|the beginning of] a happy day.", "The {h} was happy [that day|and hummed a song].",
-              "This is a happy story[.|, you will see.]", "Everybody was glad to see the {h}."),
-    "sad": ("It was [going to be|the beginning of] a sad day.", "The {h} was sad [that day|and did not know why].",
-            "This is a sad story[.|, I am afraid.]", "There was something sad in the air."),
-    "funny": ("It was [going to be|the beginning of] a funny day.", "The {h} told a joke [to everybody|at breakfast].",
-              "This is a funny story[.|, you will laugh.]", "What happened then makes people laugh to this day."),
-    "scary": ("It was [going to be|the beginning of] a scary night.", "The {h} was scared [of the dark|of every noise].",
-              "This is a scary story[.|, do not be afraid.]", "A cold fear was in the air."),
-    "sleepy": ("It was late, and [all the others were asleep|everybody was sleepy].",
-               "The {h} was sleepy [that day|and yawned].", "This is a story to fall asleep with.",
-               "The moon was up, and [all the birds slept|a cat yawned]."),
-}
-SAD_SHARE = 0.25  # of the tales that may end as they like
+# A tale says its mood twice behind the same two words: right after the opening, near the question, and before the end,
+# where it need only be found again. Looking back to the question over a whole tale is learnt late or never (dev/LOG.md).
+HINTS = ("[It was|It was to be|It had been|This was] such a {mood} {time}.",
+         "Nobody had seen such a {mood} {time} [before|for years].", "The {h} had never had such a {mood} {time}.")
+ECHO = "[Such|Oh, such|And such] a {mood} {time}!"
+OPEN_MOODS = MOODS + ("happy",) * 3  # of a tale whose mood is left open: most people want no sad one
+TIMES = dict.fromkeys(MOODS, "day") | {"scary": "night", "sleepy": "evening"}
 ENDS = ("The end.",) * 8 + ("This is the end of the story.", "That was the end.")
-MIN_WORDS, MAX_WORDS = 50, 90
+MIN_WORDS, MAX_WORDS = 50, 100
 
 
 # -----------------------------------------------------------------------------
@@ -464,27 +456,27 @@ def tale_slots(rng: random.Random, told: dict[str, str]) -> dict[str, str]:
             "trait": rng.choice(TRAITS), "w": rng.choice(WEATHER), "d": rng.choice(DAYS), "m": rng.choice(MONTHS)}
 
 
-def tale_lines(rng: random.Random, event: Event, mood: str, needs_place: bool) -> list[str]:
+def tale_lines(rng: random.Random, event: Event, mood: str, closings: tuple[str, ...], needs_place: bool) -> list[str]:
     """The templates of one tale in order. The order is fixed and each part has its own beginnings, so that a small
     model knows from the last sentence which one is next: with a friend before or after the trouble, it went round in
     circles (dev/LOG.md)."""
-    hint = [rng.choice(HINTS[mood])] if mood else []
     setting = [rng.choice(SETTINGS)] * (rng.random() < (0.5 if needs_place else 0.15))
     trouble = [rng.choice(event.told)] + [rng.choice(SPECIALS)] * (rng.random() < 0.4)
     friend = [rng.choice(FRIENDS)]
-    is_sad = mood == "sad" or mood == "" and rng.random() < SAD_SHARE
-    turn = [rng.choice(event.tries)] * (rng.random() < 0.8) + [rng.choice(event.sad if is_sad else event.happy)]
-    quip = [rng.choice(QUIPS)] * (not is_sad and rng.random() < 0.25)
-    end = [rng.choice(CLOSINGS[mood]), rng.choice(ENDS)]
-    return [rng.choice(OPENINGS), *hint, *setting, *trouble, *friend, *turn, *quip, *end]
+    turn = [rng.choice(event.tries)] * (rng.random() < 0.8) + [rng.choice(event.sad if mood == "sad" else event.happy)]
+    quip = [rng.choice(QUIPS)] * (mood != "sad" and rng.random() < 0.25)
+    end = [rng.choice(closings), ECHO, rng.choice(ENDS)]
+    return [rng.choice(OPENINGS), rng.choice(HINTS), *setting, *trouble, *friend, *turn, *quip, *end]
 
 
 def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:
-    """A tale of 50 to 90 words that grants the wish and ends as one."""
+    """A tale of 50 to 100 words that grants the wish and ends as one."""
     told = complete(rng, wish)
-    slots = tale_slots(rng, told)
+    mood = wish["mood"] or rng.choice(OPEN_MOODS)
+    slots = tale_slots(rng, told) | {"mood": mood, "time": TIMES[mood]}
+    closings = CLOSINGS[mood] if wish["mood"] or rng.random() < 0.5 else CLOSINGS[""]
     while True:
-        lines = tale_lines(rng, EVENTS[told["event"]], wish["mood"], bool(wish["place"]))
+        lines = tale_lines(rng, EVENTS[told["event"]], mood, closings, bool(wish["place"]))
         text = " ".join(capital(say(rng, line, **slots)) for line in lines)
         has_place = re.search(rf"\b{wish['place']}\b", text)  # a mill is no miller
         if has_place and MIN_WORDS <= len(text.split()) <= MAX_WORDS:

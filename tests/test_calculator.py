@@ -43,7 +43,8 @@ def test_worked_values(expression, value):
     "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
     "argmax({'a': 'b'})", "argmax({'a': 1, **{}})", "argmax({'a': 1, 2: 3})", "argmax([1, 2])", "argmax({'a': 1}, 2)",
     "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})",
-    "'a b'.split()[:1]", "'a'.split('')[:1]", "'a'.split(',')", "'a'.split(',')[0]", "'a'.split(',')[1:2]", "'a'.split(',')[:2:1]",
+    "'a b'.split()[:1]", "len('tea')", "len([1, 2])", "'a b'.split()", "'a'.split('')[:1]", "'a'.split(',')",
+    "'a'.split(',')[0]", "'a'.split(',')[1:2]", "'a'.split(',')[:2:1]",
     "'a'.split(',')[:-1]", "'a'.split(',')[:'b']", "'a'.split(',', 1)[:1]", "'a'.split(',')[:1].upper()", "'ab'[:1]",
     "len('a'.split(',')[:1])", "'a'.split(',')[:1] + 1", "[1, 2][:1]", "'a'.rsplit(',')[:1]", "'a'.split(',')[:b]"])
 def test_everything_else_is_refused_in_words(expression):
