@@ -33,7 +33,7 @@ XSS = [
 def answers(prompt: str) -> list:
     """What the scripted model says, by the last words of the prompt."""
     if prompt.endswith("417 + 286?"):
-        return deltas("Let me see: ", *call("417 + 286", "703"), "It is **703**.")
+        return deltas("Let me see: ", *call("417 + 286", "703"), " It is **703**.")
     if prompt.endswith("long"):
         return deltas(*["word "] * 3000)
     if prompt.endswith("attack"):
@@ -160,7 +160,7 @@ def test_the_history_goes_along_with_its_tool_calls(page, engine):
     page.ask("What is 417 + 286?")
     page.ask("Thanks")
     text = bytes(i for i in engine.prompts[1] if i < 256).decode()
-    assert text == "What is 417 + 286?Let me see: 417 + 286703It is **703**.Thanks"
+    assert text == "What is 417 + 286?Let me see: 417 + 286703 It is **703**.Thanks"
     num_special = len([i for i in engine.prompts[1] if i >= 256])
     assert num_special == 1 + 2 + 2 + 4 + 3  # bos, two turns, the call, the last turn
     assert (engine.params[0].temperature, engine.params[0].max_tokens) == (0.6, 256)

@@ -192,7 +192,7 @@ function paint(message) {
   segments(message.parts).forEach((segment, i) => {
     let node = view.body.childNodes[i];
     if (!node) view.body.append((node = segment.type === "tool" ? buildTool() : el("div", { className: "text" })));
-    if (segment.type === "text") renderMarkdown(node, segment.text);
+    if (segment.type === "text") renderMarkdown(node, segment.text.trimStart()); // it begins a line, also after a tool call
     else {
       node.input.textContent = segment.input;
       node.output.textContent = segment.output ?? (isLive ? "" : "stopped");
