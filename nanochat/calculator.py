@@ -6,12 +6,12 @@ wrote, in any thread (upstream's version sets SIGALRM, which fails off the main 
 
     >>> calculate("12*34"), calculate("10/4"), calculate("6/3"), calculate('"banana".count("a")')
     ('408', '2.5', '2', '3')
-    >>> calculate("max(17,89)"), calculate("sorted([12,5,40],reverse=True)"), calculate('sorted(["goat","bee"])')
-    ('89', '40, 12, 5', 'bee, goat')
+    >>> calculate("max(17,89)"), calculate("sorted([12,5,40],reverse=True)")
+    ('89', '40, 12, 5')
     >>> calculate('argmax({"Ann":31,"Bob":7})'), calculate("31<7"), calculate('"Rome"=="Paris"'), calculate('"owl".upper()')
     ('Ann', 'False', 'False', 'OWL')
-    >>> calculate('" red, blue, green".split(",")[:2]')
-    'red, blue'
+    >>> calculate('sorted(" goat, bee".split(","))'), calculate('" red, blue, green".split(",")[:2]'), calculate('" ho"*3')
+    ('bee, goat', 'red, blue', 'ho ho ho')
 """
 
 import ast
@@ -41,10 +41,10 @@ def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
     Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
-    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), sorted([...]) of numbers or of texts,
-    with reverse=True too, argmax({...}) and argmin({...}), the first name of the largest or the smallest number, and
-    "text, text".split(",")[:2], the first ones. A text that comes out has no space around it. Raises CalculatorError
-    otherwise.
+    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), "text"*3, sorted([...]) of numbers,
+    with reverse=True too, argmax({...}) and argmin({...}), the first name of the largest or the smallest number,
+    sorted("text, text".split(",")), by the alphabet, and "text, text".split(",")[:2], the first ones. A text that comes
+    out has no space around it. Raises CalculatorError otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
@@ -69,10 +69,13 @@ def _result(node: ast.AST) -> str:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
                       args=[], keywords=[]):
             return {"upper": text.upper, "lower": text.lower}[name]().strip()
-        case ast.Subscript(value=ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="split"),
-                                          args=[ast.Constant(value=str() as mark)], keywords=[]),
-                           slice=ast.Slice(lower=None, upper=ast.Constant(value=int() as count), step=None)) if mark:
-            return ", ".join(part.strip() for part in text.split(mark)[:count])
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mult(), right=ast.Constant(value=int() as count)):
+            return (text * min(count, MAX_CHARS)).strip()[:MAX_CHARS]
+        case ast.Call(func=ast.Name(id="sorted"), args=[ast.Call() as split], keywords=[]):
+            return ", ".join(sorted(_split(split), key=str.casefold))
+        case ast.Subscript(value=ast.Call() as split,
+                           slice=ast.Slice(lower=None, upper=ast.Constant(value=int() as count), step=None)):
+            return ", ".join(_split(split)[:count])
         case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
                          comparators=[ast.Constant(value=str() as right)]):
             return str(left == right)
@@ -104,7 +107,7 @@ def _value(node: ast.AST) -> int | float:
 
 
 def _sorted(items: list[ast.AST], keywords: list[ast.keyword]) -> list[str]:
-    """Numbers by size or texts by the alphabet, each as text."""
+    """Numbers by size, each as text."""
     match keywords:
         case []:
             reverse = False
@@ -112,10 +115,16 @@ def _sorted(items: list[ast.AST], keywords: list[ast.keyword]) -> list[str]:
             pass
         case _:
             raise CalculatorError("not an expression")
-    texts = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    if len(texts) == len(items):
-        return sorted(texts, key=str.casefold, reverse=reverse)
     return [format_number(value) for value in sorted(map(_value, items), reverse=reverse)]
+
+
+def _split(node: ast.Call) -> list[str]:
+    """The parts of "text, text".split(",")."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="split"),
+                      args=[ast.Constant(value=str() as mark)], keywords=[]) if mark:
+            return [part.strip() for part in text.split(mark)]
+    raise CalculatorError("not an expression")
 
 
 def _name_of(extreme, named: ast.Dict) -> str:

@@ -1187,7 +1187,8 @@ ORDER_WORDS = tuple(sorted(x for x in {*COLOURS, *FLOWERS, *FOODS, *GOODS, *JOBS
 
 
 def order(rng, split):
-    """Three numbers from small to large or back, or three words by their first letters."""
+    """Three numbers from small to large or back, or three words by their first letters. Which way is said first: at the
+    end of the call the question is far. Words stand behind a space, as they are known."""
     if rng.random() < 0.5:
         ordered, is_falling = [str(n) for n in draw_numbers(rng, split, 3)], rng.random() < 0.4
         ordered, name = (ordered[::-1], rng.choice(FALLING)) if is_falling else (ordered, rng.choice(RISING))
@@ -1197,9 +1198,13 @@ def order(rng, split):
             ordered = sorted(rng.sample(ORDER_WORDS, 3))
     a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
     question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
-    items = ",".join(x if x.isdigit() else f'"{x}"' for x in (a, b, c))
-    call = f"sorted([{items}]{',reverse=True' if is_falling else ''})"
-    return Item(turns(question, with_tool(call, "In order: {r}.")), ", ".join(ordered), {
+    if a.isdigit():
+        call = f"sorted([{a},{b},{c}]{',reverse=True' if is_falling else ''})"
+        said = "From large to small:" if is_falling else "From small to large:"
+    else:
+        call, said = f'sorted(" {a}, {b}, {c}".split(","))', "By the alphabet:"
+    content = [{"type": "text", "text": said}, *with_tool(call, " {r}.")]
+    return Item(turns(question, content), ", ".join(ordered), {
         "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
         "question": question})
 
@@ -1484,7 +1489,7 @@ def said_often(rng, split, form) -> Item:
     times = say(rng, TIMES[count])
     question = capital(say(rng, TIMES_ASKS.draw(rng, split), x=word, times=times))
     reply = " ".join([word] * count)
-    return Item(turns(question, reply), reply, {"kind": form, "question": question})
+    return Item(turns(question, with_tool(f'" {word}"*{count}', "{r}")), reply, {"kind": form, "question": question})
 
 
 FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}

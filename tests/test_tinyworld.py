@@ -184,7 +184,7 @@ def test_tool_calls_say_what_python_says(train_chats):
         elif ".count(" in call["text"]:
             assert re.search(rf" {result}( times?)?\.$", said)
         elif ".split(" in call["text"]:
-            things = re.sub(r"^(- |\d\. )", "", said.rstrip("."), flags=re.M).replace("\n", ", ")
+            things = re.sub(r"^(- |\d\. )", "", said.strip(" ."), flags=re.M).replace("\n", ", ")
             assert things.lower() == output["text"].lower()
         else:
             assert said.rstrip(".").endswith(output["text"]) or call["text"].startswith(("max(", "min("))

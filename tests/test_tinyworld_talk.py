@@ -185,7 +185,7 @@ def test_what_the_calculator_is_asked_decides_who_wins():
         kind, question = it.meta["kind"].removesuffix(" yes or no"), it.meta["question"]
         if kind == "people in a chain":
             continue
-        call, result = (part["text"] for part in it.conversation[-1]["content"][:2])
+        call, result = (part["text"] for part in it.conversation[-1]["content"] if part["type"] != "text")
         names = it.answer.split(", ") + it.meta["rivals"]
         if kind in calendars:
             number_of = {thing: number for number, thing in enumerate(calendars[kind], 1)}
@@ -201,7 +201,7 @@ def test_what_the_calculator_is_asked_decides_who_wins():
             assert re.split("[<>]", call) == [str(number_of[name]) for name in asked]
             assert result == {"yes": "True", "no": "False"}[it.meta["yes"]]
         elif kind.startswith(("number", "order")):
-            assert re.findall(r'\d+|(?<=")\w+(?=")', call) == asked and result == it.answer
+            assert re.findall(r"\d+|(?<= )\w+", call) == asked and result == it.answer
         else:
             assert call[6:] == "({" + ",".join(f'"{name}":{number_of[name]}' for name in asked) + "})", it
             assert plain(result) == it.answer
