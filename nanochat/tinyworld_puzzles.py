@@ -390,12 +390,12 @@ def letters_answer(kind: str, word: str, letter: str, shown: str) -> tuple[str, 
     the letters told once more with a number behind each, a small model drops one where two are alike (dev/LOG.md)."""
     spaced = " ".join(word)
     if kind == "count":
-        times = "time" if word.count(letter) == 1 else "times"
-        return str(word.count(letter)), [{"type": "text", "text": f"I count {letter} in {shown}:"}, *with_tool(
-            f'" {spaced}".count("{letter}")', f" it is there {{r}} {times}.")]
+        count = word.count(letter)
+        times = "time" if count == 1 else "times"
+        return str(count), with_tool(f'" {spaced}".count("{letter}")', f" it is there {{r}} {times}.",
+                                     f"I count {letter} in {shown}:")
     if kind == "length":
-        return str(len(word)), [{"type": "text", "text": f"I count the letters of {shown}:"}, *with_tool(
-            f'" {spaced}".count(" ")', " there are {r}.")]
+        return str(len(word)), with_tool(f'" {spaced}".count(" ")', " there are {r}.", f"I count the letters of {shown}:")
     spelling = f"I spell {shown}: {spaced}."
     if kind == "spell":
         return spaced, spelling

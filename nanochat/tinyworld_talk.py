@@ -42,11 +42,11 @@ def turns(*contents: str | list) -> list[dict]:
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
 
 
-def with_tool(expression: str, sentence: str) -> list[dict]:
-    """An answer that calls the calculator first; `sentence` has {r} for the result."""
+def with_tool(expression: str, sentence: str, before: str = "") -> list[dict]:
+    """An answer that calls the calculator, first of all or after a few words; `sentence` has {r} for the result."""
     result = calculate(expression)
-    return [{"type": "python", "text": expression}, {"type": "python_output", "text": result},
-            {"type": "text", "text": sentence.format(r=result)}]
+    return [*([{"type": "text", "text": before}] if before else []), {"type": "python", "text": expression},
+            {"type": "python_output", "text": result}, {"type": "text", "text": sentence.format(r=result)}]
 
 
 @functools.cache
@@ -1199,14 +1199,12 @@ def order(rng, split):
     a, b, c = rng.choice([mixed for mixed in itertools.permutations(ordered) if list(mixed) != ordered])
     question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
     if a.isdigit():
+        kind, which_way = "order of numbers", "From large to small:" if is_falling else "From small to large:"
         call = f"sorted([{a},{b},{c}]{',reverse=True' if is_falling else ''})"
-        said = "From large to small:" if is_falling else "From small to large:"
     else:
-        call, said = f'sorted(" {a}, {b}, {c}".split(","))', "By the alphabet:"
-    content = [{"type": "text", "text": said}, *with_tool(call, " {r}.")]
-    return Item(turns(question, content), ", ".join(ordered), {
-        "kind": "order of numbers" if a.isdigit() else "order of words", "rivals": [], "words": [], "yes": "",
-        "question": question})
+        kind, which_way, call = "order of words", "By the alphabet:", f'sorted(" {a}, {b}, {c}".split(","))'
+    return Item(turns(question, with_tool(call, " {r}.", which_way)), ", ".join(ordered), {
+        "kind": kind, "rivals": [], "words": [], "yes": "", "question": question})
 
 
 TELLINGS = (  # what is told of each, the words for the most and for the least, the range

@@ -155,7 +155,7 @@ def test_conversations_show_no_seams(train_chats):
             continue
         for message in chat["messages"]:
             text = re.sub(r"sorted\(\[[^{}|\[\]]*\]|arg(max|min)\({[^{}|\[\]]*}|\.split\(\",\"\)\[:\d\]",
-                              "", all_text(message["content"]))
+                          "", all_text(message["content"]))
             assert not re.search(r"[{}\[\]|]|  |\b[Aa] [aeiou](?!\b|ni)", text), text
 
 
@@ -220,10 +220,13 @@ def test_what_is_spelled_is_counted_by_the_calculator(kind, word, letter, call, 
 def test_worked_answers_are_right_for_all_words():
     for word in WORDS:
         for letter in "aeinrst":
-            assert int(letters_answer("count", word, letter, word)[0]) == word.count(letter)
+            answer, parts = letters_answer("count", word, letter, word)
+            assert answer == parts[2]["text"] == str(word.count(letter)), parts
+            assert parts[1]["text"] == f'" {" ".join(word)}".count("{letter}")'
         first, last, length, spelling = (letters_answer(kind, word, "", f'"{word}"')
                                          for kind in ("first", "last", "length", "spell"))
         assert first[0] + last[0] == word[0] + word[-1] and int(length[0]) == len(word)
+        assert length[1][2]["text"] == str(len(word)) and visible_text(length[1]).endswith(f" there are {len(word)}.")
         assert spelling[0].replace(" ", "") == word and spelling[1] == f'I spell "{word}": {" ".join(word)}.'
 
 
