@@ -2,7 +2,7 @@
 
 Each skill is a function (rng, split) -> Item whose content belongs to the split: phrasings, operand pairs, words,
 names, plots and wishes of "val" and "test" never occur in a "train" conversation. They live in neighbours: talk
-(identity, ignorance, comparing, formats), puzzles (sums, letters), recall (reading, memory), tales (stories) and
+(identity, ignorance), comparing, formats, puzzles (sums, letters), recall (reading, memory), tales (stories) and
 facts. Small talk, repeating, looking up, spelling lists and mixtures of skills exist in train only. Graders:
 tinyworld_grade.py.
 """
@@ -12,11 +12,13 @@ import random
 from typing import Iterator
 
 from nanochat.tinyworld import OWN_SHARE, SPLITS, bare, dress
+from nanochat.tinyworld_comparing import comparing
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
+from nanochat.tinyworld_formats import formatted
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
-from nanochat.tinyworld_talk import Item, comparing, formatted, greeting, identity, small_talk, turns, unknown
+from nanochat.tinyworld_talk import Item, greeting, identity, small_talk, turns, unknown
 
 
 OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training: they differ by a word from each other
