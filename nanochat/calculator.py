@@ -69,13 +69,12 @@ def _result(node: ast.AST) -> str:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
                       args=[], keywords=[]):
             return {"upper": text.upper, "lower": text.lower}[name]().strip()
-        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mult(), right=ast.Constant(value=int() as count)):
-            return (text * min(count, MAX_CHARS)).strip()[:MAX_CHARS]
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mult(), right=right):
+            return (text * min(_count(right), MAX_CHARS)).strip()[:MAX_CHARS]
         case ast.Call(func=ast.Name(id="sorted"), args=[ast.Call() as split], keywords=[]):
             return ", ".join(sorted(_split(split), key=str.casefold))
-        case ast.Subscript(value=ast.Call() as split,
-                           slice=ast.Slice(lower=None, upper=ast.Constant(value=int() as count), step=None)):
-            return ", ".join(_split(split)[:count])
+        case ast.Subscript(value=ast.Call() as split, slice=ast.Slice(lower=None, upper=upper, step=None)):
+            return ", ".join(_split(split)[:_count(upper)])
         case ast.Compare(left=ast.Constant(value=str() as left), ops=[ast.Eq()],
                          comparators=[ast.Constant(value=str() as right)]):
             return str(left == right)
@@ -103,6 +102,13 @@ def _value(node: ast.AST) -> int | float:
             return text.count(letter)
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_, _, *_] as args, keywords=[]):
             return EXTREMES[name](map(_value, args))
+    raise CalculatorError("not an expression")
+
+
+def _count(node: ast.AST) -> int:
+    match node:
+        case ast.Constant(value=int() as count) if not isinstance(count, bool):
+            return count
     raise CalculatorError("not an expression")
 
 

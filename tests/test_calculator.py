@@ -42,7 +42,7 @@ def test_worked_values(expression, value):
     "sorted([1, 'a'])", "sorted([[1], [2]])", "sorted([2, 1], key=len)", "sorted([2, 1], reverse=1)", "sorted(*[[1]])",
     "sorted([1], **{'reverse': True})", "1 + sorted([1])", "sorted([1]) * 9", "sum(1, 2)", "max.__class__",
     "1 < 2 < 3", "1 <= 2", "1 == 1", "1 is 1", "'a' == 1", "'a' != 'b'", "'a' == 'a' == 'a'", "'a' < 'b'",
-    "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
+    "'a' * True", "'a'.split(',')[:True]", "'a'.split(',')[:]", "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
     "argmax({'a': 'b'})", "argmax({'a': 1, **{}})", "argmax({'a': 1, 2: 3})", "argmax([1, 2])", "argmax({'a': 1}, 2)",
     "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})",
     "'a b'.split()[:1]", "len('tea')", "len([1, 2])", "'a b'.split()", "'a'.split('')[:1]", "'a'.split(',')",
