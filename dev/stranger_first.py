@@ -98,3 +98,4 @@ UNKNOWN = (
     "How do I bake a sourdough loaf?", "What is photosynthesis?", "Who is Taylor Swift?", "What colour is my front door?",
     "How many grains of sand are on the beach?", "Which horse wins the derby tomorrow?", "When did World War II end?",
     "What noise does a flurbit make?", "Who is Mrs Tindle from Larkbrook?")
+COMPARING = FORMATS = ()  # of these this one asked none

@@ -187,3 +187,4 @@ UNKNOWN = (
     "Do you know what a snorvel eats?",
     "Which medicine should I take for my high blood pressure?",
     "When was Napoleon born, please?")
+COMPARING = FORMATS = ()  # of these this one asked none

@@ -3,18 +3,20 @@
     python -m dev.strangers --model-tag quickstart
 
 The held-out items of chat_eval come from the same hand that wrote the training wordings; these do not, and nothing
-in training may be worded after them. Too few for narrow intervals, enough to see what the figures do not say. Two
-strangers asked: stranger_first.py and stranger_second.py.
+in training may be worded after them. Too few for narrow intervals, enough to see what the figures do not say. Three
+strangers asked: stranger_first.py, stranger_second.py and, of comparing and formats too, stranger_third.py. The answers
+to the first two were looked at while the world was written, those to the third only when it was.
 """
 
 import argparse
 from collections import defaultdict
 
-from dev import stranger_first, stranger_second
+from dev import stranger_first, stranger_second, stranger_third
 from nanochat.common import command, print0
 from nanochat.conversation import render_prompt, visible_text
 from nanochat.engine import SamplingParams, load_chat_engine
 from nanochat.task_eval import wilson_interval
+from nanochat.tinyworld import bare
 from nanochat.tinyworld_facts import FACTS
 from nanochat.tinyworld_grade import grade
 
@@ -36,6 +38,11 @@ def items(stranger) -> list[tuple[str, list[dict], str, dict]]:
     found += [("story", told(q), "", {"wish": {"hero": hero, "treasure": treasure, "place": place, "mood": mood,
                                                "event": ""}}) for q, hero, treasure, place, mood in stranger.STORIES]
     found += [("unknown", told(q), "", {}) for q in stranger.UNKNOWN]
+    found += [("comparing", told(q), answer, {"kind": "pair" if rivals else "order", "rivals": list(rivals),
+                                              "words": list(fitting), "yes": ""})
+              for q, answer, rivals, fitting in stranger.COMPARING]
+    found += [("format", told(q), bare(FACTS[kind].answers[key]), {"kind": form, "fact": [kind, key], "start": ""})
+              for q, form, kind, key in stranger.FORMATS]
     return [(skill, messages, answer, meta | {"question": messages[-1]["content"]})
             for skill, messages, answer, meta in found]
 
@@ -50,7 +57,8 @@ def build_parser():
 @command
 def main(args):
     engine, _, _ = load_chat_engine(args.source, args.model_tag, max_rows=64)
-    return {"first": ask(engine, stranger_first), "second": ask(engine, stranger_second)}
+    strangers = {"first": stranger_first, "second": stranger_second, "third": stranger_third}
+    return {name: ask(engine, stranger) for name, stranger in strangers.items()}
 
 
 def ask(engine, stranger) -> dict:
