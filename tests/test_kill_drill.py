@@ -16,6 +16,7 @@ def test_a_kill_is_told_apart_by_what_it_left(now, place):
     assert where(BEFORE, now) == place
 
 
+@pytest.mark.slow
 def test_two_kills_cannot_be_told_from_none():
     landed = drill(kills=2, ranks=1, dtype="float32", seed=1)
     assert landed.get(IN_SAVE, 0) + landed.get(PAST, 0) == 2

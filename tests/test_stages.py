@@ -196,6 +196,7 @@ def test_two_ranks_follow_one_in_float64_through_base_mid_and_sft(home):
         assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
 
 
+@pytest.mark.slow
 def test_rl_runs_on_two_ranks_and_a_run_resumes_on_another_number(home):
     train(base_train, f"{BASE} {text_flags()} --dtype float64 --save-every 5")
     train(chat_sft, f"{CHAT} {chat_flags()} --source base")
