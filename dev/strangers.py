@@ -19,29 +19,26 @@ from nanochat.task_eval import wilson_interval
 from nanochat.tinyworld import bare
 from nanochat.tinyworld_facts import FACTS
 from nanochat.tinyworld_grade import grade
-
-
-def told(*contents: str) -> list[dict]:
-    return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
+from nanochat.tinyworld_talk import turns
 
 
 def items(stranger) -> list[tuple[str, list[dict], str, dict]]:
     """(skill, messages, answer, meta) as tinyworld_grade.grade takes them."""
-    found = [("facts", told(q), FACTS[kind].answers[key], {"kind": kind, "key": key})
+    found = [("facts", turns(q), FACTS[kind].answers[key], {"kind": kind, "key": key})
              for q, kind, key in stranger.FACTS]
-    found += [("identity", told(q), "", {"aspect": aspect}) for q, aspect in stranger.IDENTITY]
-    found += [("arithmetic", told(q), str(result), {}) for q, result in stranger.ARITHMETIC]
-    found += [("letters", told(q), answer, {"kind": kind}) for q, answer, kind in stranger.LETTERS]
-    found += [("reading", told(q), answer, {"rivals": list(rivals)}) for q, answer, rivals in stranger.READING]
-    found += [("memory", told(*before, q), answer, {"rivals": list(rivals)})
+    found += [("identity", turns(q), "", {"aspect": aspect}) for q, aspect in stranger.IDENTITY]
+    found += [("arithmetic", turns(q), str(result), {}) for q, result in stranger.ARITHMETIC]
+    found += [("letters", turns(q), answer, {"kind": kind}) for q, answer, kind in stranger.LETTERS]
+    found += [("reading", turns(q), answer, {"rivals": list(rivals)}) for q, answer, rivals in stranger.READING]
+    found += [("memory", turns(*before, q), answer, {"rivals": list(rivals)})
               for before, q, answer, rivals in stranger.MEMORY]
-    found += [("story", told(q), "", {"wish": {"hero": hero, "treasure": treasure, "place": place, "mood": mood,
-                                               "event": ""}}) for q, hero, treasure, place, mood in stranger.STORIES]
-    found += [("unknown", told(q), "", {}) for q in stranger.UNKNOWN]
-    found += [("comparing", told(q), answer, {"kind": "pair" if rivals else "order", "rivals": list(rivals),
-                                              "words": list(fitting), "yes": ""})
+    found += [("story", turns(q), "", {"wish": {"hero": hero, "treasure": treasure, "place": place, "mood": mood,
+                                                "event": ""}}) for q, hero, treasure, place, mood in stranger.STORIES]
+    found += [("unknown", turns(q), "", {}) for q in stranger.UNKNOWN]
+    found += [("comparing", turns(q), answer, {"kind": "pair" if rivals else "order", "rivals": list(rivals),
+                                               "words": list(fitting), "yes": ""})
               for q, answer, rivals, fitting in stranger.COMPARING]
-    found += [("format", told(q), bare(FACTS[kind].answers[key]), {"kind": form, "fact": [kind, key], "start": ""})
+    found += [("format", turns(q), bare(FACTS[kind].answers[key]), {"kind": form, "fact": [kind, key], "start": ""})
               for q, form, kind, key in stranger.FORMATS]
     return [(skill, messages, answer, meta | {"question": messages[-1]["content"]})
             for skill, messages, answer, meta in found]

@@ -12,7 +12,7 @@ import re
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, JOBS, MONTHS, OPENERS, PETS, PLACES, Asks, bare, capital,
                                 just_words, say, spans, split_of)
 from nanochat.tinyworld_comparing import ORDER_WORDS, RINGS
-from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, ONES, TEENS, fact_questions, fact_sentences
 from nanochat.tinyworld_talk import Item, turns, with_tool
 
 # -----------------------------------------------------------------------------
@@ -80,7 +80,7 @@ YES_FORMS = {  # kind: an answer that is not this one is false beyond doubt, whi
     "baby": "Is a young {n} called {y}?", "after": "Is {y} the day after {x}?", "before": "Is {y} the day before {x}?",
     "month": "Is {y} the month after {x}?", "season": "Is {x} in {y}?", "pet": "Does {x} have {y}?"}
 CASES = {"capital letters": "upper", "small letters": "lower"}
-NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # twin: grader's numbers
+NUMBER_WORDS = (*ONES, *TEENS[:3])
 
 
 @functools.cache
@@ -165,7 +165,7 @@ LISTS = {  # what is listed: what counts
     "vehicles": tuple("car bus train boat bicycle ship tram plane".split()),
     "trees": tuple("oak birch pine willow maple beech elm ash".split()),
     "parts of the body": tuple("head arm leg hand foot nose ear eye mouth knee".split()),
-    "numbers": tuple(NUMBER_WORDS[1:]), "letters": RINGS["alphabet"],
+    "numbers": NUMBER_WORDS[1:], "letters": RINGS["alphabet"],
 }
 LIST_ASKS = {  # format: ways to want it
     "list": Asks((

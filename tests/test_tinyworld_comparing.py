@@ -23,7 +23,7 @@ def test_numbers_to_compare_are_held_out_as_sums_are():
             if it.meta["kind"] == "number":
                 pair = sorted((int(it.answer), int(it.meta["rivals"][0])))
                 assert split_of("pair", *pair) == split
-    for it in comparisons("train", 1000):
+    for it in comparisons("train", 3000):
         if it.meta["kind"] == "number of three":
             numbers = sorted(map(int, [it.answer, *it.meta["rivals"]]))
             assert {split_of("pair", a, b) for a in numbers for b in numbers if a < b} == {"train"}
