@@ -19,6 +19,12 @@ RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --in
 BASE_EVAL=""
 CHAT_EVAL=""
 
+use_quick_settings() { # what half of the time less costs is in dev/LOG.md
+    EXERCISES="${EXERCISES/iterations 400/iterations 250}"
+    SFT="$SFT --num-iterations 900" # of 2,496 that all the conversations take
+    RL="${RL/iterations 100/iterations 50}"
+}
+
 use_smoke_settings() { # every stage once, in seconds; the model learns nothing
     export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # so small a model keeps a second thread waiting: 21 s of CPU, not 96
     DEPTH=2
@@ -67,7 +73,7 @@ run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMA
 }
 
 serve() {
-    say "" "Chat with it at http://127.0.0.1:$PORT (Ctrl-C ends it). To come back: bash runs/quickstart.sh$OWN" \
+    say "" "Chat with it at http://127.0.0.1:$PORT (Ctrl-C ends it). To come back: bash runs/quickstart.sh$QUICK$OWN" \
         "or, in the terminal: .venv/bin/python -m scripts.chat_cli --model-tag $TAG" ""
     exec .venv/bin/python -m scripts.chat_web --model-tag $TAG --port "$PORT"
 }
@@ -77,8 +83,9 @@ serve() {
 
 usage() {
     cat << 'EOF'
-bash runs/quickstart.sh [--data TEXT] [--chats JSONL] [--dtype NAME] [--fresh] [--smoke]
+bash runs/quickstart.sh [--quick] [--data TEXT] [--chats JSONL] [--dtype NAME] [--fresh] [--smoke]
 
+  --quick         less than half of the training, for a model that makes more mistakes
   --data TEXT     your own text for the base model: a .txt, .jsonl, .jsonl.gz or .parquet file, or a folder of them
   --chats JSONL   your own conversations for the chat model, one {"messages": [...]} a line
   --dtype NAME    float32 or bfloat16 (default: bfloat16 where the processor has it)
@@ -104,7 +111,7 @@ existing() { # $1: a flag, $2: the path given with it
 }
 
 read_flags() {
-    TEXT="" CHATS="" DTYPE="" FRESH="" SMOKE="" OWN=""
+    TEXT="" CHATS="" DTYPE="" FRESH="" QUICK="" SMOKE="" OWN=""
     while [ $# -gt 0 ]; do
         case "$1" in
             --data | --chats | --dtype) [ $# -gt 1 ] || stop "$1 needs a value; see --help" ;;
@@ -114,6 +121,7 @@ read_flags() {
             --chats) CHATS="$(existing "$1" "$2")"; OWN="$OWN $1 $(printf %q "$2")"; shift ;;
             --dtype) DTYPE="$2"; shift ;;
             --fresh) FRESH=1 ;;
+            --quick) QUICK=" --quick" ;;
             --smoke) SMOKE=" (smoke)" ;;
             -h | --help) usage; exit 0 ;;
             *) stop "$1 is not a flag of the quickstart; see --help" ;;
@@ -124,6 +132,7 @@ read_flags() {
         "" | float32 | bfloat16) ;;
         *) stop "--dtype $DTYPE: choose float32 or bfloat16" ;;
     esac
+    [ -z "$QUICK" ] || [ -z "$CHATS" ] || stop "--quick shortens what the embedded world teaches; your own chats are read once: leave it out"
 }
 
 read_environment() {
@@ -142,10 +151,11 @@ read_environment() {
     export NANOCHAT_BASE_DIR
 }
 
-# Your own files get a tag of their own, by content, so that no model is taken for another.
+# Your own files get a tag of their own, by content, and the quick model too, so that no model is taken for another.
 choose_tag() {
     TAG=quickstart
     if [ -n "$OWN" ]; then TAG="own-$({ contents "$TEXT"; contents "$CHATS"; } | cksum | cut -d ' ' -f 1)"; fi
+    TAG="$TAG${QUICK/ --/-}"
 }
 
 contents() {
@@ -235,6 +245,7 @@ choose_tag
 CHAT_DATA="$CHATS"
 cd "$ROOT"
 bash runs/setup.sh
+if [ -n "$QUICK" ]; then use_quick_settings; fi
 if [ -n "$SMOKE" ]; then
     use_smoke_settings
     NANOCHAT_BASE_DIR="$(mktemp -d)"

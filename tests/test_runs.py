@@ -230,7 +230,7 @@ def test_setup_ends_at_once_until_something_it_stands_on_changes(house):
 @pytest.mark.parametrize("flags, env, said", [
     (["--nope"], {}, "--nope"), (["--data"], {}, "--data"), (["--data", "no.txt"], {}, "no.txt"),
     (["--chats", "no.jsonl"], {}, "no.jsonl"), (["--dtype", "float16"], {}, "float16"),
-    ([], {"PORT": "70000"}, "70000"), ([], {"PORT": "http"}, "http"),
+    (["--quick", "--chats", str(ROOT / "README.md")], {}, "--quick"), ([], {"PORT": "70000"}, "70000"), ([], {"PORT": "http"}, "http"),
 ])
 def test_a_mistake_is_one_line_and_exit_code_2_before_any_setup(house, flags, env, said):
     result, commands = quickstart(house, *flags, **env)
@@ -313,6 +313,17 @@ def test_own_files_make_a_model_of_their_own_and_skip_what_belongs_to_the_world(
     assert names(quickstart(house, "--data", "my book.txt")[1]) == WORLD_STAGES
     # The world's model still stands, although tokenizer and report card are of another one now.
     assert names(quickstart(house)[1]) == ["report"] and quickstart(house)[1] == []
+
+
+def test_quick_makes_a_model_of_its_own_by_fewer_steps(house):
+    make_ready(house)
+    _, long = quickstart(house)
+    _, quick = quickstart(house, "--quick")
+    assert names(quick) == names(long) == WORLD_STAGES
+    assert all("--model-tag quickstart-quick " in f"{line} " for line in quick[1:])
+    for i, steps in ((3, 250), (4, 900), (5, 50)):
+        assert re.findall(r"--num-iterations (\d+)", quick[i]) == [str(steps)]
+    assert quickstart(house, "--quick")[1] == [] and names(quickstart(house)[1]) == ["report"]
 
 
 def test_smoke_leaves_nothing_behind(house):
