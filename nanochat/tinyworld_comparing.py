@@ -14,6 +14,7 @@ from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONT
                                 just_words, people, say, spans, split_of)
 from nanochat.tinyworld_facts import plain
 from nanochat.tinyworld_talk import Item, turns, with_tool
+from nanochat.tinyworld_wordings import COMPARING_ASKS, TELLINGS
 
 # -----------------------------------------------------------------------------
 # Two things, by a chart
@@ -49,7 +50,8 @@ PAIR_ASKS = Asks((
          "Decide what is {more}, {x} or {y}."),
     test=("Pick the {more} one of {x} and {y}.", "Out of {x} and {y}, what is {more}?",
           "Would you call {x} or {y} {more}?",
-          "Choose the {more} one: {x}, {y}."))
+          "Choose the {more} one: {x}, {y}.")
+).taught(COMPARING_ASKS["pair"])
 YES_ASKS = Asks((
     "Is {x} {more} than {y}?",
     "[Do you think|Would you say|Can you tell me if|Is it true that] {x} is {more} than {y}?",
@@ -61,7 +63,8 @@ YES_ASKS = Asks((
     "I think that {x} is {more} than {y}. Am I right?",
     "Could {x} be {more} than {y}?", "Tell me, is {x} {more} than {y}?", "Is {x} really {more} than {y}?"),
     val=("Would it be right to say that {x} is {more} than {y}?", "{X} is {more} than {y}. Correct?"),
-    test=("Is it right that {x} is {more} than {y}?", "They say {x} is {more} than {y}. Do you agree?"))
+    test=("Is it right that {x} is {more} than {y}?", "They say {x} is {more} than {y}. Do you agree?")
+).taught(COMPARING_ASKS["yes"])
 
 
 @functools.cache
@@ -150,7 +153,8 @@ THREE_ASKS = Asks((
     "Of {a}, {b} and {c}, which is the {most}?", "[Which|What] is the {most} number of {a}, {b} and {c}?",
     "The {most} of {a}, {b} and {c}?", "I wonder which is the {most}, {a}, {b} or {c}."),
     val=("Choose the {most} number among {a}, {b} and {c}.", "Given {a}, {b} and {c}, which is the {most}?"),
-    test=("Out of {a}, {b} and {c}, which is the {most}?", "Which one is the {most} here: {a}, {b}, {c}?"))
+    test=("Out of {a}, {b} and {c}, which is the {most}?", "Which one is the {most} here: {a}, {b}, {c}?")
+).taught(COMPARING_ASKS["three"])
 
 
 def number_of_three(rng, split):
@@ -179,7 +183,8 @@ RING_ASKS = Asks((
     "[Of|Between] {x} and {y}, [which|what] comes {more} in the {ring}?",
     "Which do I meet {more} in the {ring}, {x} or {y}?"),
     val=("Given {x} and {y}, which is {more} in the {ring}?", "Decide: {x} or {y}, {more} in the {ring}?"),
-    test=("Out of {x} and {y}, which comes {more} in the {ring}?", "Which of {x} and {y} stands {more} in the {ring}?"))
+    test=("Out of {x} and {y}, which comes {more} in the {ring}?", "Which of {x} and {y} stands {more} in the {ring}?")
+).taught(COMPARING_ASKS["ring"])
 
 
 @functools.cache
@@ -197,7 +202,7 @@ def calendar_or_alphabet(rng, split):
     word = rng.choice(words[:1] if words[0] == "later" else words)
     winner, loser = (late, early) if words[0] == "later" else (early, late)
     x, y = rng.sample((early, late), 2)
-    question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, more=word)))
+    question = dress(rng, capital(say(rng, RING_ASKS.draw(rng, split), ring=ring, x=x, y=y, X=capital(x), more=word)))
     reply = f"{winner} comes {word}." if ring != "alphabet" else f"The letter {winner} comes {word}."
     call = whose_extreme(winner == late, {thing: RINGS[ring].index(thing) + 1 for thing in (x, y)})
     return Item(turns(question, with_tool(call, reply)), winner,
@@ -213,7 +218,8 @@ ORDER_ASKS = Asks((
     "{a}, {b}, {c}: [put them|sort them|write them|say them] {order}.", "{a}, {b}, {c}, {order}.",
     "[Here are|I have] {a}, {b} and {c}. [Put|Sort|Write] them {order}."),
     val=("Bring {a}, {b} and {c} into line {order}.", "List {a}, {b} and {c} {order}."),
-    test=("Arrange {a}, {b} and {c} {order}.", "Give me {a}, {b} and {c} {order}."))
+    test=("Arrange {a}, {b} and {c} {order}.", "Give me {a}, {b} and {c} {order}.")
+).taught(COMPARING_ASKS["order"])
 RISING = ("in rising order", "with the smallest first", "from small to large")
 FALLING = ("in falling order", "with the largest first", "from large to small")
 ALPHABETICAL = ("in alphabetical order", "in ABC order", "by the alphabet")
@@ -242,13 +248,13 @@ def order(rng, split):
 
 
 # -----------------------------------------------------------------------------
-# Three people
+# People
 
-TELLINGS = (  # what is told of each, the words for the most and for the least, the range
-    ("{n} is {v}", ("oldest",), ("youngest",), range(5, 90)),
-    ("{n} measures {v} centimetres", ("tallest",), ("shortest", "smallest"), range(90, 200)),
-    ("{n} has {v} coins", ("richest",), ("poorest",), range(2, 99)),
-    ("{n} ran {v} metres", ("fastest", "quickest"), ("slowest",), range(100, 500)))
+TOLD = (  # what is told of each, in other words, the words for the most and for the least, the range
+    ("{n} is {v}", "age", ("oldest",), ("youngest",), range(5, 90)),
+    ("{n} measures {v} centimetres", "height", ("tallest",), ("shortest", "smallest"), range(90, 200)),
+    ("{n} has {v} coins", "coins", ("richest",), ("poorest",), range(2, 99)),
+    ("{n} ran {v} metres", "ran", ("fastest", "quickest"), ("slowest",), range(100, 500)))
 CHAINS = (("older", "oldest", "youngest"), ("taller", "tallest", "shortest"), ("faster", "fastest", "slowest"),
           ("stronger", "strongest", "weakest"), ("richer", "richest", "poorest"))
 PEOPLE_ASKS = Asks((
@@ -258,36 +264,44 @@ PEOPLE_ASKS = Asks((
     "[Listen:|Think:|A riddle:|Look:] {told} Who is [the |]{most}?", "Find the {most} of these three: {told}",
     "Which of these three is the {most}? {told}", "[Who|Which one] is the {most} here? {told}"),
     val=("{told} Name the {most} one.", "{told} Who would be {most}?", "Point out the {most}: {told}"),
-    test=("{told} Pick out the {most}.", "{told} Whom do you call {most}?", "Guess who is the {most}: {told}"))
+    test=("{told} Pick out the {most}.", "{told} Whom do you call {most}?", "Guess who is the {most}: {told}")
+).taught(COMPARING_ASKS["people"])
 
 
-def told_numbers(rng, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
+def told_numbers(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
     """A telling, the names from least to most, the words for both ends, and the numbers as they were told."""
-    line, most, least, values = rng.choice(TELLINGS)
+    line, told_of, most, least, values = rng.choice(TOLD)
+    if split == "train" and rng.random() < 0.5:
+        line = rng.choice(TELLINGS[told_of])
+    if len(names) == 2:
+        most, least = (tuple(word.removesuffix("st") + "r" for word in words) for words in (most, least))
     values = dict(zip(names, rng.sample(values, len(names))))
     lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
     told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
     return told, sorted(names, key=values.get), most, least, values
 
 
-def told_chain(rng, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
+def told_chain(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
     more, most, least = rng.choice(CHAINS)
     lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
     return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), {}
 
 
-def three_people(rng, split):
-    """Of a chain it says first who is in the middle, the one who was named twice: then either end is one step away."""
-    names = [name for name, _ in people(rng, split, 3)]
-    tell_of = rng.choice((told_numbers, told_numbers, told_chain))
-    told, ranked, most, least, numbers = tell_of(rng, names)
+def two_or_three_people(rng, split):
+    """Who is oldest, or, in training, older. Of a chain it says first who is in the middle, the one who was named twice:
+    then either end is one step away."""
+    are_two = split == "train" and rng.random() < 0.3
+    names = [name for name, _ in people(rng, split, 2 if are_two else 3)]
+    tell_of = told_numbers if are_two else rng.choice((told_numbers, told_numbers, told_chain))
+    told, ranked, most, least, numbers = tell_of(rng, split, names)
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
     word, middle = rng.choice(words), "" if numbers else ranked[1]
     if middle:
         content = f"{middle} is in the middle, so the {word} is {winner}."
     else:
         content = with_tool(whose_extreme(words == most, numbers), f"The {word} is {winner}.")
-    question = capital(say(rng, PEOPLE_ASKS.draw(rng, split), told=told, most=word))
+    form = rng.choice(PEOPLE_ASKS.train) if are_two else PEOPLE_ASKS.draw(rng, split)  # of three, some of the others say
+    question = capital(say(rng, form, told=told, most=word))
     return Item(turns(question, content), winner, {
         "kind": "people in a chain" if middle else "people", "words": list(words), "yes": "", "middle": middle,
         "rivals": [name for name in names if name != winner], "question": question})
@@ -305,7 +319,7 @@ def is_own(it: Item) -> bool:
 
 def comparing(rng: random.Random, split: str) -> Item:
     """Bigger, faster, earlier, larger, oldest: which of two or three, or put them in order."""
-    makers = (scales, number_pair, number_of_three, calendar_or_alphabet, order, three_people)
+    makers = (scales, number_pair, number_of_three, calendar_or_alphabet, order, two_or_three_people)
     maker = rng.choices(makers, (5, 3, 2, 2, 2, 3))[0]
     while True:
         it = maker(rng, split)

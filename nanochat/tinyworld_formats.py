@@ -14,6 +14,7 @@ from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, JOBS, MONTHS, OPE
 from nanochat.tinyworld_comparing import ORDER_WORDS, RINGS
 from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, ONES, TEENS, fact_questions, fact_sentences
 from nanochat.tinyworld_talk import Item, turns, with_tool
+from nanochat.tinyworld_wordings import FORMAT_ASKS
 
 # -----------------------------------------------------------------------------
 # Facts
@@ -72,6 +73,7 @@ FORMATS = {  # format: ways to want it; {q} is the question
         "[Yes or no|Answer yes or no|Say only yes or no]: {q}", "Answer [with |]yes or no. {q}"),
         val=("{q} A yes or a no is enough.",), test=("{q} I only want a yes or a no.",)),
 }
+FORMATS = {form: asks.taught(FORMAT_ASKS[form]) for form, asks in FORMATS.items()}
 STARTS = "Well Sure Hello Now So Oh Yes Okay Hey Listen Look Friend".split()
 FORMAT_KINDS = ("capital", "sound", "baby", "opposite", "colour", "after", "before", "month", "season", "home", "food",
                 "pet", "parts", "time", "price")
@@ -187,8 +189,7 @@ LIST_ASKS = {  # format: ways to want it
         val=("Line up {n} {what} with commas.",),
         test=("Put commas between {n} {what}.", "I would like to hear {n} {what}.")),
 }
-
-
+LIST_ASKS = {form: asks.taught(FORMAT_ASKS[form]) for form, asks in LIST_ASKS.items()}
 LONGEST_LIST = 7
 
 
@@ -224,7 +225,8 @@ TIMES = {2: "[twice|two times|2 times]", 3: "[three times|3 times]", 4: "[four t
 TIMES_ASKS = Asks((
     '[Say|Write|Repeat] "{x}" {times}.', "[Say|Write] {x} {times}.", '[Can|Could] you [say|write] "{x}" {times}?',
     'I want to [hear|read] "{x}" {times}.', "Write the word {x} {times}.", "{x}, {times}, please."),
-    val=('Let me hear "{x}" {times}.',), test=('Give me "{x}" {times}.',))
+    val=('Let me hear "{x}" {times}.',), test=('Give me "{x}" {times}.',)
+).taught(FORMAT_ASKS["often"])
 
 
 def said_often(rng, split, form) -> Item:

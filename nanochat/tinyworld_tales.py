@@ -11,12 +11,18 @@ import random
 import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import COLOURS, DAYS, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, say, split_of
-from nanochat.tinyworld_wordings import STORY_ASKS
+from nanochat.tinyworld import (COLOURS, DAYS, HURRIED_SHARE, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, hurried,
+                                say, split_of)
+from nanochat.tinyworld_wordings import MOOD_KINDS, MOOD_WISHES, PLACE_WISHES, STORY_ASKS
 
 HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse goat pig hen lamb wolf deer badger
 turtle crow donkey beaver otter lion monkey elephant penguin dragon king queen prince princess girl boy farmer sailor
 baker painter wizard shepherd giant miller robot""".split()
+# Wished for in training alone, so that what is measured stays as it is.
+MORE_HEROES = """pirate witch dinosaur kitten puppy superhero mermaid knight fairy pony turkey tiger giraffe dolphin astronaut
+clown ghost dwarf elf troll vampire goblin parrot koala panda hamster ladybird snail firefighter cowboy ninja unicorn
+teacher grandmother grandfather goose cow sheep camel whale spider bee butterfly nurse doctor policeman""".split()
+MORE_PLACES = "island forest garden cave beach lake village meadow circus hospital kitchen hill valley palace jungle".split()
 TREASURES = {
     "key": "opened a little door in an old wall", "map": "showed the way to a secret garden",
     "lamp": "shone so brightly that the whole valley woke up", "bell": "rang so sweetly that all the birds listened",
@@ -34,6 +40,7 @@ TREASURES = {
     "cake": "was enough for the whole village", "clock": "sang a song at noon", "crown": "fitted every head",
     "blanket": "was as soft as a cloud"}
 UNMADE = ("coin", "seed", "shell", "letter", "stone", "feather")  # nobody makes or repairs these
+WISHED_LOOKS = "golden shiny magic little old big tiny lost red blue broken strange silver wooden".split()
 MOODS = ("happy", "sad", "funny", "scary", "sleepy")
 
 # -----------------------------------------------------------------------------
@@ -48,16 +55,20 @@ def wish_split(hero: str, treasure: str, place: str = "", mood: str = "") -> str
     return split_of("wish", hero, treasure) if hero or treasure else split_of("wish", "", "", place, mood)
 
 
+def wished(names: list[str], more: list[str], split: str) -> list[str]:
+    return names + more if split == "train" else names
+
+
 def draw_wish(rng: random.Random, split: str) -> dict[str, str]:
     """hero, event, treasure, place, mood; "" is not wished. An event is wished only with a hero and a treasure."""
     weights, shapes = zip(*SHAPES)
     while True:
         shape = rng.choices(shapes, weights)[0]
-        hero, treasure = rng.choice(HEROES), rng.choice(tuple(TREASURES))
+        hero, treasure = rng.choice(wished(HEROES, MORE_HEROES, split)), rng.choice(tuple(TREASURES))
         wish = {"hero": hero if "hero" in shape else "",
                 "event": rng.choice(events_of(treasure)) if "event" in shape else "",
                 "treasure": treasure if "treasure" in shape else "",
-                "place": rng.choice(PLACES) if rng.random() < 0.3 else "",
+                "place": rng.choice(wished(PLACES, MORE_PLACES, split)) if rng.random() < 0.3 else "",
                 "mood": rng.choice(MOODS) if rng.random() < 0.5 else ""}
         if wish_split(*(wish[key] for key in ("hero", "treasure", "place", "mood"))) == split:
             return wish
@@ -128,17 +139,17 @@ OPEN_ASKS = Asks(
      "I am bored. Tell me a {kind}story{place}{mood}.", "It is late. Tell me a {kind}story{place}{mood}."),
     val=("Could I hear a {kind}tale{place}{mood}?", "How about a {kind}story{place}{mood}?"),
     test=("Invent a {kind}story for me{place}{mood}.", "My child wants a {kind}story{place}{mood}."))
-WISH_ASKS = {wished: asks.taught(STORY_ASKS[wished]) for wished, asks in (
+WISH_ASKS = {what: asks.taught(STORY_ASKS[what]) for what, asks in (
     ("event", EVENT_ASKS), ("pair", PAIR_ASKS), ("hero", HERO_ASKS), ("treasure", TREASURE_ASKS), ("open", OPEN_ASKS))}
-MOOD_WISHES = {
+SHARED_MOOD_WISHES = {
     "happy": "[, with a happy end|, with a happy ending|, and let it end happily|, and make it happy]",
     "sad": "[, with a sad end|, with a sad ending|, and let it end sadly|, and make it sad]",
     "funny": "[, and make it funny|, and make me laugh|, with a funny end|, something to laugh about]",
     "scary": "[, and make it scary|, a little scary|, with something scary in it]",
     "sleepy": "[, for bedtime|, to fall asleep|, before I go to sleep|, because it is bedtime]",
 }
-MOOD_KINDS = {"happy": "happy ", "sad": "sad ", "funny": "funny ", "scary": "scary ", "sleepy": "bedtime "}
-PLACE_WISHES = "[ near the {p}| near the {p}| at the {p}| by the {p}]"
+SHARED_MOOD_KINDS = {"happy": "happy ", "sad": "sad ", "funny": "funny ", "scary": "scary ", "sleepy": "bedtime "}
+SHARED_PLACE_WISHES = "[ near the {p}| near the {p}| at the {p}| by the {p}]"
 
 
 def asks_of(wish: dict[str, str]) -> Asks:
@@ -153,11 +164,25 @@ def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:
     asks, mood, is_before = asks_of(wish), wish["mood"], rng.random() < 0.5
     own = asks.own(split)
     form = rng.choice(own if own and rng.random() < OWN_SHARE[split] else asks.shared)
-    text = say(rng, form, h=wish["hero"], e=wish["event"], t=wish["treasure"],
-               kind=MOOD_KINDS[mood] if mood and is_before else "",
-               place=say(rng, PLACE_WISHES, p=wish["place"]) if wish["place"] else "",
-               mood=say(rng, MOOD_WISHES[mood]) if mood and not is_before else "")
-    return capital(text)
+    is_taught = split == "train" and rng.random() < 0.6
+    places, kinds, moods = ((PLACE_WISHES, MOOD_KINDS, MOOD_WISHES) if is_taught else
+                            (SHARED_PLACE_WISHES, SHARED_MOOD_KINDS, SHARED_MOOD_WISHES))
+    text = say(rng, form, h=described(rng, wish["hero"], split), e=wish["event"], t=described(rng, wish["treasure"], split),
+               kind=one_of(rng, kinds[mood]).strip() + " " if mood and is_before else "",
+               place=say(rng, one_of(rng, places), p=wish["place"]) if wish["place"] else "",
+               mood=say(rng, one_of(rng, moods[mood])) if mood and not is_before else "")
+    return hurried(rng, text) if split == "train" and rng.random() < HURRIED_SHARE else capital(text)
+
+
+def one_of(rng, wording):
+    return wording if isinstance(wording, str) else rng.choice(wording)
+
+
+def described(rng: random.Random, thing: str, split: str) -> str:
+    """In training now and then with a word before it, as people have it: an old sailor, a golden key."""
+    if not thing or split != "train" or rng.random() > 0.15:
+        return thing
+    return f"{rng.choice(WISHED_LOOKS if thing in TREASURES else NATURES)} {thing}"
 
 
 # -----------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nanochat.calculator import calculate
-from nanochat.tinyworld import (
-    OWN_SHARE, SPLITS, Asks, core, dress, expand, is_apart, made_name, say, spans, spans_of_core, split_of, with_articles)
+from nanochat.tinyworld import (OWN_SHARE, SPLITS, Asks, asked, core, dress, expand, is_apart, made_name, say, spans,
+                                spans_of_core, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, unanswerable
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
@@ -622,7 +622,7 @@ def identity_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str
 def identity(rng: random.Random, split: str) -> Item:
     is_own = rng.random() < OWN_SHARE[split]
     name = rng.choice(tuple(IDENTITY))
-    question = dress(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)))
+    question = asked(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)), split)
     answer = rng.choice(IDENTITY[name].answers)
     return Item(turns(question, answer), answer, {"kind": name, "aspect": name, "question": question})
 

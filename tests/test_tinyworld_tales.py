@@ -93,7 +93,8 @@ def test_wishes_belong_to_their_split_and_name_their_parts(split):
     for wish, question, _ in told(split):
         assert wish_split(wish["hero"], wish["treasure"], wish["place"], wish["mood"]) == split
         shapes.add(tuple(key for key in ("hero", "event", "treasure") if wish[key]))
-        assert all(has_phrase(question, wish[key]) for key in ("hero", "event", "treasure", "place") if wish[key])
+        unnamed = [key for key in ("hero", "event", "treasure", "place") if wish[key] and not has_phrase(question, wish[key])]
+        assert len(unnamed) <= (split == "train" and question.islower())  # the word in which a finger slipped
     assert shapes == {("hero", "event", "treasure"), ("hero", "treasure"), ("hero",), ("treasure",), ()}
 
 
