@@ -1,5 +1,5 @@
-"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital, by
-walking a syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital,
+number words in digits, by walking a syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
@@ -10,6 +10,8 @@ wrote, in any thread (upstream's version sets SIGALRM, which fails off the main 
     ('89', '40, 12, 5')
     >>> calculate('argmax({"Ann":31,"Bob":7})'), calculate("31<7"), calculate('"Rome"=="Paris"'), calculate('"owl".upper()')
     ('Ann', 'False', 'False', 'OWL')
+    >>> calculate('digits("four")'), calculate('digits(" 60")')
+    ('4', '60')
     >>> calculate('sorted(" goat, bee".split(","))'), calculate('" red, blue, green".split(",")[:2]'), calculate('" ho"*3')
     ('bee, goat', 'red, blue', 'ho ho ho')
 """
@@ -31,6 +33,8 @@ OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mu
              ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.UAdd: operator.pos}
 COMPARISONS = {ast.Lt: operator.lt, ast.Gt: operator.gt}
 EXTREMES = {"max": max, "min": min}
+NUMBER_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen twenty""".split()
 
 
 class CalculatorError(ValueError):
@@ -41,7 +45,7 @@ def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
     Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
-    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), "text"*3, sorted([...]) of numbers,
+    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), digits("four"), up to twenty, "text"*3, sorted([...]) of numbers,
     with reverse=True too, argmax({...}) and argmin({...}), the first name of the largest or the smallest number,
     sorted("text, text".split(",")), by the alphabet, and "text, text".split(",")[:2], the first ones. A text that comes
     out has no space around it. Raises CalculatorError otherwise.
@@ -69,6 +73,8 @@ def _result(node: ast.AST) -> str:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
                       args=[], keywords=[]):
             return {"upper": text.upper, "lower": text.lower}[name]().strip()
+        case ast.Call(func=ast.Name(id="digits"), args=[ast.Constant(value=str() as text)], keywords=[]):
+            return _digits(text.strip().lower())
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mult(), right=right):
             return (text * min(_count(right), MAX_CHARS)).strip()[:MAX_CHARS]
         case ast.Call(func=ast.Name(id="sorted"), args=[ast.Call() as split], keywords=[]):
@@ -103,6 +109,14 @@ def _value(node: ast.AST) -> int | float:
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=[_, _, *_] as args, keywords=[]):
             return EXTREMES[name](map(_value, args))
     raise CalculatorError("not an expression")
+
+
+def _digits(word: str) -> str:
+    if word in NUMBER_WORDS:
+        return str(NUMBER_WORDS.index(word))
+    if re.fullmatch(r"[0-9]+", word):
+        return word
+    raise CalculatorError("not a number")
 
 
 def _count(node: ast.AST) -> int:

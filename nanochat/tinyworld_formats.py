@@ -9,10 +9,11 @@ import functools
 import random
 import re
 
+from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, JOBS, MONTHS, OPENERS, PETS, PLACES, Asks, bare, capital,
                                 just_words, say, spans, split_of)
 from nanochat.tinyworld_comparing import ORDER_WORDS, RINGS
-from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, ONES, TEENS, fact_questions, fact_sentences
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_sentences
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import FORMAT_ASKS
 
@@ -82,7 +83,6 @@ YES_FORMS = {  # kind: an answer that is not this one is false beyond doubt, whi
     "baby": "Is a young {n} called {y}?", "after": "Is {y} the day after {x}?", "before": "Is {y} the day before {x}?",
     "month": "Is {y} the month after {x}?", "season": "Is {x} in {y}?", "pet": "Does {x} have {y}?"}
 CASES = {"capital letters": "upper", "small letters": "lower"}
-NUMBER_WORDS = (*ONES, *TEENS[:3])
 
 
 @functools.cache
@@ -122,11 +122,12 @@ def yes_or_no(rng, kind, key) -> tuple[str, str]:
 
 
 def in_format(rng, form, kind, key, start) -> str | list[dict]:
-    """The answer that is right in this format. Capital and small letters are the calculator's: to a model a word in
-    capital letters is another one, which nobody ever said. It gets the word behind a space, as it is known."""
+    """The answer that is right in this format. Capital and small letters and digits are the calculator's: to a model a
+    word in capital letters is another one, which nobody ever said, and so is 4 for four. It gets the word behind a space,
+    as it is known."""
     answer, sentence = bare(FACTS[kind].answers[key]), rng.choice(fact_sentences(kind, key)[:2])
     if form == "number":
-        return answer if answer.isdigit() else str(NUMBER_WORDS.index(answer))
+        return with_tool(f'digits(" {answer}")', "{r}")
     if form in CASES:
         return with_tool(f'" {answer}".{CASES[form]}()', "{r}")
     return {"word": capital(answer), "sentence": sentence, "full stop": sentence,
@@ -167,7 +168,7 @@ LISTS = {  # what is listed: what counts
     "vehicles": tuple("car bus train boat bicycle ship tram plane".split()),
     "trees": tuple("oak birch pine willow maple beech elm ash".split()),
     "parts of the body": tuple("head arm leg hand foot nose ear eye mouth knee".split()),
-    "numbers": NUMBER_WORDS[1:], "letters": RINGS["alphabet"],
+    "numbers": tuple(NUMBER_WORDS[1:13]), "letters": RINGS["alphabet"],
 }
 LIST_ASKS = {  # format: ways to want it
     "list": Asks((
