@@ -55,14 +55,16 @@ def story(rng: random.Random, split: str) -> Item:
                 {"kind": f"{sum(map(bool, wish.values()))} wishes", "wish": wish, "question": question})
 
 
-# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 135.
+# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 137.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
 WEIGHTS = {"facts": 20, "identity": 26, "arithmetic": 10, "letters": 12, "reading": 18, "memory": 6, "story": 7,
            "unknown": 5, "comparing": 6, "format": 9}
 UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 4, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
-TRAIN_ONLY = UNGRADED | {"mixed": 3}
+TRAIN_ONLY = UNGRADED | {"mixed": 5}
+MIXED = {"facts": 4, "identity": 2, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
+         "reading": 1}  # what stands between a name and the question for it, and how often
 SKILLS = tuple(MAKERS)
 
 
@@ -74,8 +76,7 @@ def item(skill: str, split: str, index: int, seed: int = 0) -> Item:
 
 def mixed(rng: random.Random) -> list[dict]:
     """One to three independent turns as one chat, half of the time by somebody who gives a name and asks for it."""
-    skills = rng.choices(("facts", "identity", "arithmetic", "letters", "unknown", "comparing", "format"),
-                         (4, 2, 3, 1, 1, 1, 1), k=rng.choice((1, 2, 2, 3)))
+    skills = rng.choices(tuple(MIXED), tuple(MIXED.values()), k=rng.choice((1, 2, 2, 3)))
     middle = sum((MAKERS[skill](rng, "train").conversation for skill in skills), [])
     if rng.random() < 0.5:
         return (not_told(rng) if rng.random() < 0.3 else small_talk(rng)) + middle
