@@ -19,7 +19,7 @@ HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse 
 turtle crow donkey beaver otter lion monkey elephant penguin dragon king queen prince princess girl boy farmer sailor
 baker painter wizard shepherd giant miller robot""".split()
 # Wished for in training alone, so that what is measured stays as it is.
-MORE_HEROES = """pirate witch dinosaur kitten puppy superhero mermaid knight fairy pony turkey tiger giraffe dolphin astronaut
+MORE_HEROES = """pirate witch dinosaur kitten puppy superhero mermaid fairy pony turkey tiger giraffe dolphin astronaut
 clown ghost dwarf elf troll vampire goblin parrot koala panda hamster ladybird snail firefighter cowboy ninja unicorn
 teacher grandmother grandfather goose cow sheep camel whale spider bee butterfly nurse doctor policeman""".split()
 MORE_PLACES = "island forest garden cave beach lake village meadow circus hospital kitchen hill valley palace jungle".split()
