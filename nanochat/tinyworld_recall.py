@@ -11,7 +11,7 @@ import random
 import re
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, OWN_SHARE, PETS, PLACES,
-                                Asks, capital, dress, made_name, people, person_name, say, with_articles)
+                                Asks, capital, dress, made_name, people, person_name, say)
 from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
 from nanochat.tinyworld_puzzles import draw_word, made_word
@@ -350,14 +350,6 @@ LOOKUPS = (  # what is told of {x}, how it is asked for, forwards and backwards
                                        (f"Who {did} {{y}}?", f"{{x}} {did} {{y}}.")))
       for did, do in (("wrote", "write"), ("said", "say"), ("read", "read"), ("drew", "draw"), ("sang", "sing"),
                       ("chose", "choose"), ("spelled", "spell"), ("learned", "learn"))))
-DEEDS = tuple(pair.split("/") for pair in """baked/bake washed/wash cleaned/clean painted/paint mended/mend carried/carry
-dropped/drop kicked/kick pushed/push pulled/pull lifted/lift opened/open closed/close cooked/cook tasted/taste
-borrowed/borrow hid/hide found/find lost/lose bought/buy sold/sell broke/break took/take brought/bring stole/steal
-threw/throw caught/catch ate/eat drank/drink fed/feed met/meet saw/see heard/hear cut/cut built/build made/make
-wore/wear held/hold kept/keep gave/give packed/pack moved/move counted/count copied/copy folded/fold
-fixed/fix filled/fill emptied/empty touched/touch wanted/want needed/need loved/love hated/hate planted/plant
-picked/pick watched/watch followed/follow called/call visited/visit polished/polish weighed/weigh wrapped/wrap""".split())
-DEEDS_SHARE = 0.4  # of what is looked up
 FAMILIAR = tuple(name for name, _ in people(random.Random("familiar"), "train", 12))
 FAMILIAR_SHARE = 0.7  # of the exercises are about these few: looking up is learnt in half of the steps (dev/LOG.md)
 
@@ -374,29 +366,6 @@ def owners(rng: random.Random, kind: str) -> list[tuple[str, str]]:
     return list(zip(names, values))
 
 
-def owned(rng: random.Random) -> tuple[list[str], list[tuple[str, str]]]:
-    """What is told of several people, the same of each, and a question and its answer about each of them."""
-    form, kind, asks = rng.choice(LOOKUPS)
-    pairs = owners(rng, kind)
-    exchanges = []
-    for x, y in rng.sample(pairs, len(pairs)):
-        question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
-        exchanges.append((question, who_at_last(question, reply, x)))
-    return [say(rng, form, x=x, y=y) for x, y in pairs], exchanges
-
-
-def done(rng: random.Random) -> tuple[list[str], list[tuple[str, str]]]:
-    """Of each another deed, done to anything at all, so that no verb and no thing tells whom it belongs to."""
-    pairs = owners(rng, "word")
-    deeds = [(x, *rng.choice(DEEDS), y) for x, y in pairs]
-    exchanges = []
-    for x, did, do, y in rng.sample(deeds, len(deeds)):
-        question = rng.choice((f"Who {did} the {y}?", f"What did {x} {do}?", f"What did {x} do?"))
-        exchanges.append((question, who_at_last(question, f"{x} {did} the {y}.", x)))
-    article = rng.choice(("a", "the"))
-    return [with_articles(f"{x} {did} {article} {y}.") for x, did, _, y in deeds], exchanges
-
-
 def different_words(rng: random.Random, count: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < count:
@@ -407,9 +376,14 @@ def different_words(rng: random.Random, count: int) -> list[str]:
 def lookup(rng: random.Random) -> list[dict]:
     """Several people and one thing about each; every one of them is asked for, one by one or all in one breath. From a
     thousand different things it is learnt here who has what, which reading needs and does not teach (dev/LOG.md)."""
-    told, exchanges = done(rng) if rng.random() < DEEDS_SHARE else owned(rng)
+    form, kind, asks = rng.choice(LOOKUPS)
+    pairs = owners(rng, kind)
+    exchanges = []
+    for x, y in rng.sample(pairs, len(pairs)):
+        question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
+        exchanges.append((question, who_at_last(question, reply, x)))
     if rng.random() < 0.5:
         exchanges = [tuple(" ".join(lines) for lines in zip(*exchanges))]
-    text = " ".join(told)
+    text = " ".join(say(rng, form, x=x, y=y) for x, y in pairs)
     (question, reply), *others = exchanges
     return turns(in_frame(rng, "train", text, question), reply) + sum((turns(*exchange) for exchange in others), [])
