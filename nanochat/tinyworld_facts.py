@@ -13,6 +13,7 @@ import random
 import re
 from typing import Callable, NamedTuple
 
+from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import (DAYS, MONTHS, SPLITS, Asks, capital, core, expand, is_apart, spans_of_core, split_of,
                                 with_articles)
 from nanochat.tinyworld_wordings import FACT_ASKS, MORE_CLAUSE_FRAMES, MORE_NAME_FRAMES
@@ -583,8 +584,7 @@ def answer_fact(rng: random.Random, kind: str, key: str) -> str:
 # -----------------------------------------------------------------------------
 # Number words, and words compared by graders
 
-ONES = "zero one two three four five six seven eight nine".split()
-TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+ONES, TEENS = NUMBER_WORDS[:10], NUMBER_WORDS[10:20]
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 

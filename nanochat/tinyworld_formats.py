@@ -168,7 +168,7 @@ LISTS = {  # what is listed: what counts
     "vehicles": tuple("car bus train boat bicycle ship tram plane".split()),
     "trees": tuple("oak birch pine willow maple beech elm ash".split()),
     "parts of the body": tuple("head arm leg hand foot nose ear eye mouth knee".split()),
-    "numbers": tuple(NUMBER_WORDS[1:13]), "letters": RINGS["alphabet"],
+    "numbers": NUMBER_WORDS[1:13], "letters": RINGS["alphabet"],
 }
 LIST_ASKS = {  # format: ways to want it
     "list": Asks((

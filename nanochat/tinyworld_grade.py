@@ -8,11 +8,12 @@ an unforeseen wording may be refused, a wrong one should not pass. Left out: whe
 import re
 from decimal import Decimal
 
+from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import COLOURS, bare
-from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, ONES, TEENS, in_digits, plain, singular
+from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, in_digits, plain, singular
 
 MAX_WORDS = 40           # an answer, not a list of guesses and not the story again; stories are exempt
-SMALL_NUMBERS = (*ONES, *TEENS[:3])  # up to twelve
+SMALL_NUMBERS = NUMBER_WORDS[:13]  # up to twelve
 NEGATION = re.compile(r"\b(not|never|no|nor|neither|cannot|\w+n't|unsure|maybe|perhaps|or)\b", re.I)
 
 

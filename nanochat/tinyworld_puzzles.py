@@ -7,9 +7,9 @@ out by content, wordings by themselves.
 
 import random
 
+from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, OPERATORS, PETS, PLACES,
                                 Asks, capital, draw_operands, dress, members, people, say, split_of)
-from nanochat.tinyworld_facts import ONES, TEENS
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import LETTER_ASKS, SUM_ASKS
 
@@ -133,7 +133,6 @@ SUMS = {
 SUMS = {op: asks.taught(SUM_ASKS[op]) for op, asks in SUMS.items()}
 SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {r}.", "That makes {r}.")
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
-SMALL_NUMBERS = (*ONES, *TEENS, "twenty")
 
 
 def arithmetic(rng: random.Random, split: str) -> Item:
@@ -143,7 +142,7 @@ def arithmetic(rng: random.Random, split: str) -> Item:
     a, b = draw_operands(rng, split, op)
     n, m = (name for name, _ in people(rng, split, 2))
     in_words = a <= 20 and b <= 20 and rng.random() < 0.5
-    shown = {"a": SMALL_NUMBERS[a], "b": SMALL_NUMBERS[b]} if in_words else {"a": a, "b": b}
+    shown = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b]} if in_words else {"a": a, "b": b}
     form = SUMS[op].draw(rng, split, ("{a}", "{b}", "{n}", "{m}"))
     question = capital(say(rng, form, **shown, n=n, m=m, t=rng.choice(COUNTABLE), g=rng.choice(GOODS),
                            p=rng.choice(PLACES)).strip())
