@@ -45,10 +45,10 @@ def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
     Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
-    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), digits("four"), up to twenty, "text"*3, sorted([...]) of numbers,
-    with reverse=True too, argmax({...}) and argmin({...}), the first name of the largest or the smallest number,
-    sorted("text, text".split(",")), by the alphabet, and "text, text".split(",")[:2], the first ones. A text that comes
-    out has no space around it. Raises CalculatorError otherwise.
+    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), digits("four") up to twenty,
+    "text"*3, sorted([...]) of numbers, with reverse=True too, argmax({...}) and argmin({...}), the first name of the
+    largest or the smallest number, sorted("text, text".split(",")), by the alphabet, and "text, text".split(",")[:2],
+    the first ones. A text that comes out has no space around it. Raises CalculatorError otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
