@@ -321,7 +321,7 @@ def test_quick_makes_a_model_of_its_own_by_fewer_steps(house):
     _, quick = quickstart(house, "--quick")
     assert names(quick) == names(long) == WORLD_STAGES
     assert all("--model-tag quickstart-quick " in f"{line} " for line in quick[1:])
-    for i, steps in ((3, 250), (4, 900), (5, 50)):
+    for i, steps in ((3, 250), (4, 900), (5, 40)):
         assert re.findall(r"--num-iterations (\d+)", quick[i]) == [str(steps)]
     assert quickstart(house, "--quick")[1] == [] and names(quickstart(house)[1]) == ["report"]
 
