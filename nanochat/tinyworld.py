@@ -157,35 +157,6 @@ def dress(rng: random.Random, question: str) -> str:
     return question.rstrip("?.") + closer if closer.startswith(",") else question + closer
 
 
-SHORT_FORMS = {"you": "u", "are": "r", "your": "ur", "please": "pls", "and": "n", "thanks": "thx", "because": "cos"}
-HURRIED_SHARE = 0.06  # of training's questions
-
-
-def hurried(rng: random.Random, question: str) -> str:
-    """As somebody types it who does not look: small letters, short forms, and in one longer word a slip of the finger,
-    by which it is nobody else's question. For training alone."""
-    words = [SHORT_FORMS.get(word, word) if rng.random() < 0.5 else word for word in question.lower().rstrip("?.!").split()]
-    longer = [i for i, word in enumerate(words) if len(word) >= 5 and word.isalpha()]
-    if not longer:
-        return dress(rng, question)
-    at = rng.choice(longer)
-    words[at] = slipped(rng, words[at])
-    return " ".join(words) + rng.choice(("", "", "?", "??", " pls"))
-
-
-def slipped(rng: random.Random, word: str) -> str:
-    """The word with one letter left out, doubled or behind its neighbour; the first and the last stay."""
-    at = rng.randrange(1, len(word) - 2)
-    before, letter, after, rest = word[:at], word[at], word[at + 1], word[at + 2:]
-    return rng.choice([before + mixed + rest for mixed in (after, 2 * letter + after, after + letter)
-                       if mixed != letter + after])
-
-
-def asked(rng: random.Random, question: str, split: str) -> str:
-    """The question as somebody types it; in training now and then in a hurry."""
-    return hurried(rng, question) if split == "train" and rng.random() < HURRIED_SHARE else dress(rng, question)
-
-
 def spans(question: str) -> set[tuple[str, ...]]:
     """All eight words in a row of the bare question."""
     return spans_of_core(core(question))

@@ -11,7 +11,7 @@ import functools
 import random
 from typing import Iterator
 
-from nanochat.tinyworld import OWN_SHARE, SPLITS, asked, bare
+from nanochat.tinyworld import OWN_SHARE, SPLITS, bare, dress
 from nanochat.tinyworld_comparing import comparing
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
 from nanochat.tinyworld_formats import formatted
@@ -42,7 +42,7 @@ def facts(rng: random.Random, split: str) -> Item:
     kind, key, questions = rng.choice(questions_by_fact(split, is_own))
     # Short questions are what people type: in training their shortest quarter is asked two times in five.
     plain = questions[int(len(questions) * rng.random() ** 1.5)] if split == "train" else rng.choice(questions)
-    question = asked(rng, plain, split)
+    question = dress(rng, plain)
     return Item(turns(question, answer_fact(rng, kind, key)), bare(FACTS[kind].answers[key]),
                 {"kind": kind, "key": key, "question": question})
 

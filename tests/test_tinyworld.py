@@ -14,8 +14,8 @@ import pytest
 from nanochat import tinyworld, tinyworld_plots
 from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
-from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, hurried, is_name_of, made_name, person_name, spans,
-                                slipped, spliced_name, split_of, with_articles)
+from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name_of, made_name, person_name, spans,
+                                spliced_name, split_of, with_articles)
 from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, exercise, item
 from nanochat.tinyworld_facts import CLAUSE_FRAMES, FACTS, NAME_FRAMES
 from nanochat.tinyworld_grade import grade
@@ -128,22 +128,6 @@ def test_no_training_name_is_a_word_that_is_held_out_for_spelling():
     rng, held_out = random.Random(0), {word for word in RARE_WORDS if split_of("word", word) != "train"}
     assert not is_name_of("train", "Berry") and split_of("word", "berry") != "train"
     assert not {make(rng, "train").lower() for make in (made_name, spliced_name) for _ in range(10_000)} & held_out
-
-
-@pytest.mark.parametrize("word", ["horse", "letter", "umbrella", "aabaa"])
-def test_a_finger_slips_once_and_inside_the_word(word):
-    rng = random.Random(0)
-    slips = {slipped(rng, word) for _ in range(200)}
-    assert len(slips) >= 4 and word not in slips
-    for slip in slips:
-        assert (slip[0], slip[-1]) == (word[0], word[-1]) and abs(len(slip) - len(word)) <= 1
-        assert sorted(slip) == sorted(word) or len(slip) != len(word)
-
-
-def test_a_question_typed_in_a_hurry_is_nobody_elses():
-    rng, question = random.Random(0), "Please tell me what you know about the capital of France."
-    typed = {core(hurried(rng, question)) for _ in range(100)}
-    assert len(typed) > 50 and core(question) not in typed
 
 
 def test_names_are_so_many_that_none_is_learnt_by_heart():
