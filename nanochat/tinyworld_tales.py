@@ -8,11 +8,10 @@ Left out: tales with two heroes, and events that nobody can wish for alone.
 
 import functools
 import random
-import re
 from typing import NamedTuple
 
-from nanochat.tinyworld import (COLOURS, DAYS, HURRIED_SHARE, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, hurried,
-                                say, split_of)
+from nanochat.tinyworld import (COLOURS, DAYS, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, expand, say,
+                                split_of)
 from nanochat.tinyworld_wordings import MOOD_KINDS, MOOD_WISHES, PLACE_WISHES, STORY_ASKS
 
 HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse goat pig hen lamb wolf deer badger
@@ -89,7 +88,7 @@ EVENT_ASKS = Asks(
      "[A|One] {kind}story, please: a {h} {e} a {t}{place}{mood}.", "Tell me how a {h} {e} a {t}{place}{mood}.",
      "Do you know a {kind}story [about|with] a {h} that {e} a {t}{place}{mood}?",
      "What happens when a {h} {e} a {t}{place}? Tell me a {kind}story{mood}.",
-     "A {h} {e} a {t}{place}. [Tell me the story|Make a story of it|Now tell me a {kind}story about that]{mood}.",
+     "A {h} {e} a {t}{place}. [Tell me the {kind}story|Make a {kind}story of it|Now tell me a {kind}story about that]{mood}.",
      "{kind}story about a {h} who {e} a {t}{place}{mood}"),
     val=("Could I hear a {kind}tale of a {h} who {e} a {t}{place}{mood}?",
          "Imagine that a {h} {e} a {t}{place} and tell a {kind}story{mood}.",
@@ -164,6 +163,7 @@ def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:
     asks, mood, is_before = asks_of(wish), wish["mood"], rng.random() < 0.5
     own = asks.own(split)
     form = rng.choice(own if own and rng.random() < OWN_SHARE[split] else asks.shared)
+    is_before &= "{kind}" in form  # else nobody would say which mood is wished
     is_taught = split == "train" and rng.random() < 0.6
     places, kinds, moods = ((PLACE_WISHES, MOOD_KINDS, MOOD_WISHES) if is_taught else
                             (SHARED_PLACE_WISHES, SHARED_MOOD_KINDS, SHARED_MOOD_WISHES))
@@ -171,7 +171,7 @@ def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:
                kind=one_of(rng, kinds[mood]).strip() + " " if mood and is_before else "",
                place=say(rng, one_of(rng, places), p=wish["place"]) if wish["place"] else "",
                mood=say(rng, one_of(rng, moods[mood])) if mood and not is_before else "")
-    return hurried(rng, text) if split == "train" and rng.random() < HURRIED_SHARE else capital(text)
+    return capital(text)
 
 
 def one_of(rng, wording):
@@ -234,6 +234,12 @@ QUIPS = (
     "\"[Thank you|Well done|Good idea|You did it|Never give up|Now I understand], {k}!\" said the {h}.",
     "\"[Friends help each other|Nobody is perfect|It is better to share|I learned something today|What a day],\" said "
     "the {k}.")
+
+
+# How it turns out, said before the turn: two kinds of sentence that follow the same one are told apart by their first word,
+# else the one before was said again and again (dev/LOG.md).
+LUCK = "[Hooray|What luck|How lucky|Good news]!"
+NO_LUCK = "[Alas|Oh no|What a pity|Bad luck]!"
 
 
 class Event(NamedTuple):
@@ -481,17 +487,26 @@ def tale_slots(rng: random.Random, told: dict[str, str]) -> dict[str, str]:
             "trait": rng.choice(TRAITS), "w": rng.choice(WEATHER), "d": rng.choice(DAYS), "m": rng.choice(MONTHS)}
 
 
-def tale_lines(rng: random.Random, event: Event, mood: str, closings: tuple[str, ...], needs_place: bool) -> list[str]:
+@functools.cache
+def openings(names_place: bool) -> tuple[tuple[str, ...], ...]:
+    """The readings of each opening, all or those that name the place."""
+    readings = (tuple(form for form in expand(opening) if "{p}" in form or not names_place) for opening in OPENINGS)
+    return tuple(filter(None, readings))
+
+
+def tale_lines(rng: random.Random, event: Event, mood: str, closings: tuple[str, ...], names_place: bool) -> list[str]:
     """The templates of one tale in order. The order is fixed and each part has its own beginnings, so that a small
     model knows from the last sentence which one is next: with a friend before or after the trouble, it went round in
-    circles (dev/LOG.md)."""
-    setting = [rng.choice(SETTINGS)] * (rng.random() < (0.5 if needs_place else 0.15))
+    circles. A wished place is in the first sentence, next to the question: later it was forgotten (dev/LOG.md)."""
+    opening = rng.choice(rng.choice(openings(names_place)))
+    setting = [rng.choice(SETTINGS)] * (rng.random() < 0.15)
     trouble = [rng.choice(event.told)] + [rng.choice(SPECIALS)] * (rng.random() < 0.4)
     friend = [rng.choice(FRIENDS)]
-    turn = [rng.choice(event.tries)] * (rng.random() < 0.8) + [rng.choice(event.sad if mood == "sad" else event.happy)]
+    attempt = [rng.choice(event.tries)] * (rng.random() < 0.8)
+    turn = [NO_LUCK, rng.choice(event.sad)] if mood == "sad" else [LUCK, rng.choice(event.happy)]
     quip = [rng.choice(QUIPS)] * (mood != "sad" and rng.random() < 0.25)
     end = [rng.choice(closings), ECHO, rng.choice(ENDS)]
-    return [rng.choice(OPENINGS), rng.choice(HINTS), *setting, *trouble, *friend, *turn, *quip, *end]
+    return [opening, rng.choice(HINTS), *setting, *trouble, *friend, *attempt, *turn, *quip, *end]
 
 
 def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:
@@ -503,7 +518,6 @@ def tell_tale(rng: random.Random, wish: dict[str, str]) -> str:
     while True:
         lines = tale_lines(rng, EVENTS[told["event"]], mood, closings, bool(wish["place"]))
         text = " ".join(capital(say(rng, line, **slots)) for line in lines)
-        has_place = re.search(rf"\b{wish['place']}\b", text)  # a mill is no miller
-        if has_place and MIN_WORDS <= len(text.split()) <= MAX_WORDS:
+        if MIN_WORDS <= len(text.split()) <= MAX_WORDS:
             return text
 

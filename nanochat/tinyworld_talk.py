@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nanochat.calculator import calculate
-from nanochat.tinyworld import (OWN_SHARE, SPLITS, Asks, asked, core, dress, expand, is_apart, made_name, say, spans,
-                                spans_of_core, split_of, with_articles)
+from nanochat.tinyworld import (
+    OWN_SHARE, SPLITS, Asks, core, dress, expand, is_apart, made_name, say, spans, spans_of_core, split_of, with_articles)
 from nanochat.tinyworld_facts import FACTS, unanswerable
 from nanochat.tinyworld_wordings import IDENTITY_ASKS, UNKNOWN_ASKS
 
@@ -145,11 +145,11 @@ def aspect(*shared: str, answers: tuple[str, ...], val: tuple[str, ...], test: t
 
 OTHERS = "ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis|Grok|DeepSeek|Mistral|Eliza|Watson"
 OTHER = f"[{OTHERS}]"
-# Where two aspects are easily taken for each other, one answer serves both. What fits two with different answers ("Do you
+# Where aspects are easily taken for each other, one answer says what each of them asks for. What fits two with different answers ("Do you
 # run?" is one of place, "How long were you trained?" one of age) is asked of one alone, or not at all.
-NAMED = ("I am nanochat, a small language model, and I can make mistakes.",)
-TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats.",)
-HERE = ("I run right here on this computer and do not use the internet.",)
+NAMED = ("I am nanochat, a small language model that speaks only simple English and can make mistakes.",)
+TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats, and I run right here "
+           "without the internet.",)
 PROGRAM = ("I am a computer program, not a human, and I have no feelings.",)
 IDENTITY = {
     "name": aspect(
@@ -289,7 +289,7 @@ IDENTITY = {
              "On what thing do you run?"),
         test=("Where exactly do you [live|run|work]?", "On which machine is your home?", "Are you on my machine?",
               "At what place are you?"),
-        answers=HERE),
+        answers=TRAINED),
     "can": aspect(
         "What can you do[| for me| well| now| for us]?",
         "What are you [able to do|good at|good for|made for|capable of|here for|best at]?",
@@ -466,7 +466,7 @@ IDENTITY = {
              "Is the internet open to you?", "Do you go online?"),
         test=("Can you go on the internet?", "Do you look things up on the web?", "Could you browse a bit?",
               "Are you connected to the [web|internet] now?"),
-        answers=HERE),
+        answers=TRAINED),
     "other": aspect(
         f"Are you [|like ]{OTHER}?", f"[Is your name|Is this] {OTHER}?", f"Is {OTHER} answering me?",
         f"Am I [talking|speaking|writing] to {OTHER}?",
@@ -543,7 +543,7 @@ IDENTITY = {
              "Could you answer in Danish?"),
         test=("Which tongues do you know?", "Do you talk [Portuguese|Swedish]?", "Could you reply in Japanese?",
               "What do you speak besides English?"),
-        answers=("I speak only simple English.",)),
+        answers=NAMED),
     "feelings": aspect(
         "Do you feel [happy|sad|lonely|anything|pain|love|joy|fear|tired|cold|good|bad|well]?",
         "What do you feel[| now| today]?", "Do I make you [sad|happy|angry|nervous|tired]?",
@@ -622,7 +622,7 @@ def identity_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str
 def identity(rng: random.Random, split: str) -> Item:
     is_own = rng.random() < OWN_SHARE[split]
     name = rng.choice(tuple(IDENTITY))
-    question = asked(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)), split)
+    question = dress(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)))
     answer = rng.choice(IDENTITY[name].answers)
     return Item(turns(question, answer), answer, {"kind": name, "aspect": name, "question": question})
 

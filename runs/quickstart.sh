@@ -15,14 +15,14 @@ BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
 SFT="--init-lr-frac 0.7 --save-every 200"
-RL="--skills format --num-iterations 60 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
+RL="--skills format --num-iterations 80 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
 BASE_EVAL=""
 CHAT_EVAL=""
 
 use_quick_settings() { # what half of the time less costs is in dev/LOG.md
     EXERCISES="${EXERCISES/iterations 400/iterations 250}"
     SFT="$SFT --num-iterations 900" # of 2,535 that all the conversations take
-    RL="${RL/iterations 60/iterations 40}"
+    RL="${RL/iterations 80/iterations 40}"
 }
 
 use_smoke_settings() { # every stage once, in seconds; the model learns nothing
