@@ -17,6 +17,12 @@ def test_a_kill_is_told_apart_by_what_it_left(now, place):
 
 
 @pytest.mark.slow
+def test_two_kills_cannot_be_told_from_none():
+    landed = drill(kills=2, ranks=1, dtype="float32", seed=1)
+    assert landed.get(IN_SAVE, 0) + landed.get(PAST, 0) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_six_kills_on_one_and_on_two_ranks_cannot_be_told_from_none(ranks):
     assert sum(drill(kills=6, ranks=ranks, dtype="float32", seed=2).values()) == 6
