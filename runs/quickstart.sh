@@ -19,9 +19,9 @@ RL="--skills format --num-iterations 80 --prompts-per-step 64 --replay 192 --ini
 BASE_EVAL=""
 CHAT_EVAL=""
 
-use_quick_settings() { # what half of the time less costs is in dev/LOG.md
+use_quick_settings() { # how much less it knows has not been measured yet
     EXERCISES="${EXERCISES/iterations 400/iterations 250}"
-    SFT="$SFT --num-iterations 900" # of 2,535 that all the conversations take
+    SFT="$SFT --num-iterations 900" # of 2,575 that all the conversations take
     RL="${RL/iterations 80/iterations 40}"
 }
 
