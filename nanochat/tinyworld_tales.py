@@ -10,8 +10,7 @@ import functools
 import random
 from typing import NamedTuple
 
-from nanochat.tinyworld import (COLOURS, DAYS, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, expand, say,
-                                split_of)
+from nanochat.tinyworld import COLOURS, DAYS, MONTHS, OWN_SHARE, PLACES, WEATHER, Asks, capital, expand, say, split_of
 from nanochat.tinyworld_wordings import MOOD_KINDS, MOOD_WISHES, PLACE_WISHES, STORY_ASKS
 
 HEROES = """fox rabbit bear mouse owl cat dog duck frog hedgehog squirrel horse goat pig hen lamb wolf deer badger
@@ -147,7 +146,7 @@ SHARED_MOOD_WISHES = {
     "scary": "[, and make it scary|, a little scary|, with something scary in it]",
     "sleepy": "[, for bedtime|, to fall asleep|, before I go to sleep|, because it is bedtime]",
 }
-SHARED_MOOD_KINDS = {"happy": "happy ", "sad": "sad ", "funny": "funny ", "scary": "scary ", "sleepy": "bedtime "}
+SHARED_MOOD_KINDS = {"happy": "happy", "sad": "sad", "funny": "funny", "scary": "scary", "sleepy": "bedtime"}
 SHARED_PLACE_WISHES = "[ near the {p}| near the {p}| at the {p}| by the {p}]"
 
 
@@ -168,7 +167,7 @@ def story_question(rng: random.Random, split: str, wish: dict[str, str]) -> str:
     places, kinds, moods = ((PLACE_WISHES, MOOD_KINDS, MOOD_WISHES) if is_taught else
                             (SHARED_PLACE_WISHES, SHARED_MOOD_KINDS, SHARED_MOOD_WISHES))
     text = say(rng, form, h=described(rng, wish["hero"], split), e=wish["event"], t=described(rng, wish["treasure"], split),
-               kind=one_of(rng, kinds[mood]).strip() + " " if mood and is_before else "",
+               kind=one_of(rng, kinds[mood]) + " " if mood and is_before else "",
                place=say(rng, one_of(rng, places), p=wish["place"]) if wish["place"] else "",
                mood=say(rng, one_of(rng, moods[mood])) if mood and not is_before else "")
     return capital(text)
@@ -234,10 +233,8 @@ QUIPS = (
     "\"[Thank you|Well done|Good idea|You did it|Never give up|Now I understand], {k}!\" said the {h}.",
     "\"[Friends help each other|Nobody is perfect|It is better to share|I learned something today|What a day],\" said "
     "the {k}.")
-
-
-# How it turns out, said before the turn: two kinds of sentence that follow the same one are told apart by their first word,
-# else the one before was said again and again (dev/LOG.md).
+# How it turns out, said before the turn: two kinds of sentence that follow the same one are told apart by their first
+# word, else the one before was said again and again (dev/LOG.md).
 LUCK = "[Hooray|What luck|How lucky|Good news]!"
 NO_LUCK = "[Alas|Oh no|What a pity|Bad luck]!"
 

@@ -145,8 +145,8 @@ def aspect(*shared: str, answers: tuple[str, ...], val: tuple[str, ...], test: t
 
 OTHERS = "ChatGPT|Siri|Alexa|Claude|Gemini|Copilot|Bard|Llama|Cortana|Jarvis|Grok|DeepSeek|Mistral|Eliza|Watson"
 OTHER = f"[{OTHERS}]"
-# Where aspects are easily taken for each other, one answer says what each of them asks for. What fits two with different answers ("Do you
-# run?" is one of place, "How long were you trained?" one of age) is asked of one alone, or not at all.
+# Where aspects are easily taken for each other, one answer says what each of them asks for. What fits two with different
+# answers ("Do you run?" is one of place, "How long were you trained?" one of age) is asked of one alone, or not at all.
 NAMED = ("I am nanochat, a small language model that speaks only simple English and can make mistakes.",)
 TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats, and I run right here "
            "without the internet.",)
