@@ -37,7 +37,11 @@ def mcnemar_p(gained: int, lost: int) -> float:
     0.0703125
     """
     n, fewer = gained + lost, min(gained, lost)
-    return min(1.0, 2 * sum(math.comb(n, i) for i in range(fewer + 1)) / 2 ** n)
+    ways = total = 1  # to get i heads of n throws, each from the one before: math.comb for each took seconds at n = 10,000
+    for i in range(fewer):
+        ways = ways * (n - i) // (i + 1)
+        total += ways
+    return min(1.0, 2 * total / 2 ** n)
 
 
 def paired_interval(both: int, gained: int, lost: int, neither: int) -> tuple[float, float]:

@@ -79,19 +79,25 @@ class Run:
         self.pending = b""             # lines of metrics that a full disk has not taken yet
         self.lock = threading.Lock()   # of the above: a save writes them too, in its thread
 
+    def check_tag(self, *, resume: str | None, overwrite: bool) -> bool:
+        """Whether the folder holds a run. One that may be neither continued nor replaced is refused, which a script asks
+        for before it prepares its data: that can take minutes."""
+        if resume and overwrite:
+            raise UserError("--resume and --overwrite contradict each other; give one")
+        exists = (self.dir / "config.json").exists()
+        if exists and not resume and not overwrite:
+            raise UserError(f"{self.stage} model {self.tag!r} exists in {self.dir}; continue it with --resume auto, "
+                            "replace it with --overwrite, or choose another --model-tag")
+        return exists
+
     def open(self, config: dict, *, resume: str | None, overwrite: bool, wandb: str | None = None) -> dict | None:
         """Claim the folder. Returns the record when the run is already finished, else None.
 
         config["settings"] must repeat those of the run that is resumed: they decide every update. `wandb` is the name
         of the run there; without an account or the package nothing is touched.
         """
-        if resume and overwrite:
-            raise UserError("--resume and --overwrite contradict each other; give one")
-        exists = (self.dir / "config.json").exists()
+        exists = self.check_tag(resume=resume, overwrite=overwrite)
         barrier()  # every rank has looked before rank 0 writes
-        if exists and not resume and not overwrite:
-            raise UserError(f"{self.stage} model {self.tag!r} exists in {self.dir}; continue it with --resume auto, "
-                            "replace it with --overwrite, or choose another --model-tag")
         if exists and resume:
             self._require_same_settings(config["settings"])
             if (self.dir / "result.json").exists():

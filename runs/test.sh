@@ -5,4 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bash runs/setup.sh
+# On both cores, file by file: the tests of one share what they prepare.
+if [ $# = 0 ]; then set -- -n 2 --dist loadfile; fi
 exec .venv/bin/python -m pytest "$@"

@@ -87,12 +87,13 @@ def main(args):
                     device_batch_size=args.device_batch_size, embedding_lr=args.embedding_lr,
                     unembedding_lr=args.unembedding_lr, matrix_lr=args.matrix_lr, weight_decay=args.weight_decay)
     config, last = run_plan.config, run_plan.num_iterations
+    run = Run("base", args.model_tag or f"d{args.depth}")
+    run.check_tag(resume=args.resume, overwrite=args.overwrite)
     shards = resolve_shards(args.data, args.val_data, tokenizer)  # the same text for every --seed
     use_compile = should_compile(config, run_plan.total_tokens, device) if args.compile is None else args.compile
 
     # -----------------------------------------------------------------------------
     # The run's folder; the settings that decide every update
-    run = Run("base", args.model_tag or f"d{args.depth}")
     plan_json = {key: value for key, value in run_plan.to_json().items() if key not in ("config", "device_batch_size")}
     settings = {"plan": plan_json, "model": model_json(config), "data": shards.fingerprint, "seed": args.seed,
                 "dtype": dtype_name(dtype), "compile": use_compile, "warmup_steps": args.warmup_steps,

@@ -84,6 +84,8 @@ def main(args):
     model, tokenizer, source = load_model(args.source or sources, args.model_tag, args.step, device=device,
                                           dtype=dtype)
     config = model.config
+    run = Run(args.stage, args.model_tag or source["tag"])
+    run.check_tag(resume=args.resume, overwrite=args.overwrite)
     sequence_len = config.sequence_len if args.max_seq_len is None else args.max_seq_len
     if not 16 <= sequence_len <= config.sequence_len:
         raise UserError(f"--max-seq-len {args.max_seq_len}: from 16 to the model's {config.sequence_len} tokens")
@@ -101,7 +103,6 @@ def main(args):
 
     # -----------------------------------------------------------------------------
     # The run's folder; the settings that decide every update
-    run = Run(args.stage, args.model_tag or source["tag"])
     settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
                 "source": source["weights_sha256"], "max_seq_len": sequence_len, "data": chats.fingerprint,
                 "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,

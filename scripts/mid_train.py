@@ -82,6 +82,8 @@ def main(args):
     dtype = choose_dtype(args.dtype, device)
     model, tokenizer, source = load_model("base", args.model_tag, args.step, device=device, dtype=dtype)
     config = model.config
+    run = Run("mid", args.model_tag or source["tag"])
+    run.check_tag(resume=args.resume, overwrite=args.overwrite)
     mixture = load_mixture(args.tasks, args.task_data, has_data=args.data is not None, num_world=NUM_GENERATED,
                            seed=args.seed)
     chats = load_chat_data(args.data, args.val_data, tokenizer, max_tokens=config.sequence_len, seed=args.seed,
@@ -103,7 +105,6 @@ def main(args):
 
     # -----------------------------------------------------------------------------
     # The run's folder; the settings that decide every update
-    run = Run("mid", args.model_tag or source["tag"])
     settings = {"plan": {**rates, "total_batch_size": total_batch_size, "num_iterations": last},
                 "source": source["weights_sha256"], "data": chats.fingerprint, "text": text_fingerprint,
                 "text_ratio": args.text_ratio, "seed": args.seed, "dtype": dtype_name(dtype), "compile": use_compile,

@@ -46,13 +46,16 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def home(prepared, empty_base_dir, monkeypatch):
-    """A copy of it to train in, with few generated conversations."""
-    from nanochat import chatdata
-    from scripts import chat_sft, mid_train
+    """A copy of it to train in, where the embedded world is small."""
+    from nanochat import chatdata, dataset
+    from scripts import chat_sft, mid_train, tok_train
     from tasks import training
     shutil.copytree(prepared, empty_base_dir)
     monkeypatch.setattr(mid_train, "NUM_GENERATED", 200)
     monkeypatch.setattr(chat_sft, "NUM_GENERATED", 200)
+    monkeypatch.setattr(tok_train, "NUM_TINYWORLD_CHATS", 100)
+    monkeypatch.setattr(dataset, "TINYWORLD_DOCUMENTS", {"train": 150, "val": 20})
+    monkeypatch.setattr(training, "NUM_EXERCISES", 1000)
     monkeypatch.setattr(chatdata, "NUM_VAL", 20)
     monkeypatch.setattr(training, "NUM_VAL", 20)
     return empty_base_dir

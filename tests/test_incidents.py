@@ -9,7 +9,7 @@
       test_schedules.py::test_multipliers_stay_between_zero_and_one_at_every_step
       test_incidents.py::test_3_rates_of_a_run_with_accumulation_stay_between_zero_and_the_peak
  4  the optimizer edited in one of its two copies (a9d0a86)
-      test_stages.py::test_two_ranks_follow_one_in_float64_through_base_mid_and_sft
+      test_stages.py::test_two_ranks_follow_one_in_float64_through_base
  5  a resized cache (#186), a window ignored in decoding (#456), state lost between chunks (#756)
       test_engine.py::test_requests_at_different_positions_in_scattered_blocks_equal_the_full_forward
       test_engine.py::test_random_mixes_equal_the_full_forward_and_leak_no_block

@@ -148,7 +148,8 @@ def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, caps
     first = train(base_train, flags)
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == first
     assert train(base_train, f"{flags} --resume auto") == first
-    for more, words in (("", "--resume auto"), ("--resume auto --matrix-lr 0.5", "plan"), ("--resume auto --seed 1", "seed")):
+    for more, words in (("", "--resume auto"), ("--data nowhere", "--resume auto"),  # before data is looked for
+                        ("--resume auto --matrix-lr 0.5", "plan"), ("--resume auto --seed 1", "seed")):
         with pytest.raises(SystemExit) as exit_info:
             train(base_train, f"{flags} {more}")
         assert exit_info.value.code == 2 and words in capsys.readouterr().err
@@ -158,7 +159,8 @@ def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, caps
 def test_passes_of_any_size_follow_the_same_curve_in_float64(home):
     losses = []
     for rows in (1, 4, 8):
-        train(base_train, f"{BASE} {text_flags()} --dtype float64 --device-batch-size {rows} --model-tag r{rows}")
+        train(base_train, f"{BASE} {text_flags()} --num-iterations 5 --dtype float64 --device-batch-size {rows} "
+                          f"--model-tag r{rows}")
         losses.append([line["loss"] for line in curve("base", f"r{rows}") if "loss" in line])
     assert losses[1] == pytest.approx(losses[0], abs=1e-9) and losses[2] == pytest.approx(losses[0], abs=1e-9)
 
@@ -177,23 +179,30 @@ def weights_of(record):
     return load_file(Path(record["checkpoint"]) / "model.safetensors")
 
 
-def test_two_ranks_follow_one_in_float64_through_base_mid_and_sft(home):
-    for module, script, flags in (("scripts.base_train", base_train, f"{BASE} {text_flags()}"),
-                                  ("scripts.mid_train", mid_train, f"{CHAT} {task_flags()} --text-data {home / 'text.jsonl'}"),
-                                  ("scripts.chat_sft", chat_sft, f"{CHAT} {task_flags()}")):
-        flags += " --dtype float64 --device-batch-size 2"
-        stage = module.removeprefix("scripts.").split("_")[1 if "sft" in module else 0]
-        two = launch(module, f"{flags} --model-tag one", ranks=2)
-        shutil.copytree(base_dir() / "runs" / stage / "one", home / "two" / stage)
-        one = train(script, f"{flags} --model-tag one --overwrite")
-        if stage != "base":
-            assert one["num_conversations"] + one["num_dropped"] > 300 and one["num_cut"] == two["num_cut"] > 0
-        theirs = load_file(home / "two" / stage / Path(two["checkpoint"]).name / "model.safetensors")
-        for name, tensor in weights_of(one).items():
-            assert tensor.dtype == torch.float64
-            torch.testing.assert_close(theirs[name], tensor, atol=1e-9, rtol=0)
-        files = {path.name for path in (home / "two" / stage / Path(two["checkpoint"]).name).glob("optim-*")}
-        assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
+def check_two_ranks_follow_one(script, flags):
+    flags += " --dtype float64 --device-batch-size 2"
+    two = launch(script.__name__, f"{flags} --model-tag two", ranks=2)
+    one = train(script, f"{flags} --model-tag one")
+    theirs = weights_of(two)
+    for name, tensor in weights_of(one).items():
+        assert tensor.dtype == torch.float64
+        torch.testing.assert_close(theirs[name], tensor, atol=1e-9, rtol=0)
+    files = {path.name for path in Path(two["checkpoint"]).glob("optim-*")}
+    assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
+    return one, two
+
+
+def test_two_ranks_follow_one_in_float64_through_base(home):
+    check_two_ranks_follow_one(base_train, f"{BASE} {text_flags()}")
+
+
+@pytest.mark.slow  # two launches
+def test_two_ranks_follow_one_in_float64_through_mid_and_sft(home):
+    for tag in ("one", "two"):
+        train(base_train, f"{BASE} {text_flags()} --dtype float64 --model-tag {tag}")
+    for script, flags in ((mid_train, f"--text-data {home / 'text.jsonl'}"), (chat_sft, "")):
+        one, two = check_two_ranks_follow_one(script, f"{CHAT} {task_flags()} {flags}")
+        assert one["num_conversations"] + one["num_dropped"] > 300 and one["num_cut"] == two["num_cut"] > 0
 
 
 @pytest.mark.slow
@@ -243,9 +252,9 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
 
 
 def test_exercises_before_sft_are_a_midtrained_model(home):
-    train(base_train, f"{BASE} {text_flags()}")
+    train(base_train, f"{BASE} {text_flags()} --max-seq-len 256 --num-iterations 2")
     before = train(chat_sft, f"--stage mid --tasks exercises {CHAT}")
-    assert before["stage"] == "mid" and before["num_conversations"] > 1000
+    assert before["stage"] == "mid" and before["num_conversations"] > 800
     train(chat_sft, f"--model-tag d2 {CHAT} {chat_flags()}")
     source = json.loads((home / "runs" / "sft" / "d2" / "config.json").read_text())["settings"]["source"]
     assert source == before["weights_sha256"]
