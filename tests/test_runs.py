@@ -252,7 +252,7 @@ WORLD_STAGES = ["tok_train", "base_train", "base_eval", "chat_sft", "chat_sft", 
 def test_stages_run_in_order_once_and_then_it_serves(house):
     make_ready(house)
     result, commands = quickstart(house)
-    assert result.returncode == 0 and names(commands) == WORLD_STAGES
+    assert result.returncode == 0 and names(commands) == WORLD_STAGES and "minutes" in result.stderr
     assert "--stage mid --tasks exercises" in commands[3] and "--stage" not in commands[4]
     evaluated = [line.split("--source ")[1].split()[0] for line in commands if line.startswith("chat_eval")]
     assert evaluated == ["sft", "rl"]
@@ -260,7 +260,7 @@ def test_stages_run_in_order_once_and_then_it_serves(house):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])  # free again in a moment
     result, commands = quickstart(house, QUICKSTART_SERVE="1", PORT=port)
-    assert names(commands) == ["chat_web"] and commands[0].endswith(f"--port {port}")
+    assert "minutes" not in result.stderr and names(commands) == ["chat_web"] and commands[0].endswith(f"--port {port}")
     assert f"http://127.0.0.1:{port}" in result.stderr
 
 
