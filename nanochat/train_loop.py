@@ -5,7 +5,9 @@ Functions and one small class, called from a loop that stays visible in its scri
 
 import gc
 import math
+import statistics
 import time
+from collections import deque
 from typing import Iterable, NamedTuple
 
 import torch
@@ -21,6 +23,8 @@ EMA_DECAY = 0.95
 FLOPS_EAGER_CPU = 3.4e11
 COMPILE_SAVES = 0.22        # share of an eager step
 COMPILE_SEC = 15.0          # with a cold cache
+ETA_STEPS = 64              # the latest, by whose median the rest is foretold: one that compiled says nothing of it, and the
+                            # fastest promised a third too much on cores that others share
 EAGER_STEPS = 2             # before compiling: the first loss is there in seconds, and so is a mistake in the data
 
 
@@ -130,7 +134,7 @@ class Meter:
         self.load(state or {"ema": 0.0, "num_updates": 0, "tokens": 0, "total_sec": 0.0})
         self.timed_tokens = self.timed_sec = 0.0  # of this launch, without its first steps, which warm up and compile
         self.steps_here = 0
-        self.fastest_sec = math.inf  # for the ETA: a step that compiled must not foretell the rest
+        self.recent_sec = deque(maxlen=ETA_STEPS)
         self.clock = time.perf_counter()
 
     def load(self, state: dict):
@@ -146,7 +150,7 @@ class Meter:
     def end_step(self, step: int, result: StepResult, *, lr_mult: float, tokens: int) -> dict:
         """The line of metrics.jsonl for the step just made; `step` counts from 1 here."""
         dt = time.perf_counter() - self.clock
-        self.fastest_sec = min(self.fastest_sec, dt)
+        self.recent_sec.append(dt)
         self.total_sec += dt
         self.tokens += tokens
         if self.steps_here > EAGER_STEPS:
@@ -177,7 +181,7 @@ class Meter:
 
     def progress_line(self, metrics: dict) -> str:
         rate = self.tok_per_sec or metrics["tok_per_sec"]
-        remaining = (self.num_steps - metrics["step"]) * self.fastest_sec
+        remaining = (self.num_steps - metrics["step"]) * statistics.median(self.recent_sec)
         mfu = f" | mfu {100 * rate * self.flops_per_token / self.peak_flops:.1f}%" if self.peak_flops else ""
         return (f"step {metrics['step']:>5}/{self.num_steps} | loss {self.smooth_loss:.4f} | "
                 f"lr x{metrics['lr_mult']:.2f} | {rate:,.0f} tok/s{mfu} | ETA {format_seconds(remaining)}")

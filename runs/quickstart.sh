@@ -19,7 +19,7 @@ RL="--skills format --num-iterations 80 --prompts-per-step 64 --replay 192 --ini
 BASE_EVAL=""
 CHAT_EVAL=""
 
-# In so short a run the exercises gain 7 points of reading and cost 3 to 10 of seven other skills (dev/LOG.md).
+# In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
     SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,575 for all conversations

@@ -103,6 +103,19 @@ def test_the_meter_smooths_without_bias_and_counts():
     assert math.isnan(Meter(3).smooth_loss)
 
 
+def test_the_time_left_is_foretold_by_the_middle_of_the_latest_steps(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(train_loop.time, "perf_counter", lambda: clock[0])
+    meter = Meter(1000)
+    for step, seconds in enumerate([30, 2, 1, 2, 3, 2, 2, 2] + [5] * 64, start=1):
+        meter.start_step()
+        clock[0] += seconds
+        line = meter.progress_line(meter.end_step(step, StepResult(1.0, 1.0, 10), lr_mult=1.0, tokens=100))
+        if step == 8:  # neither the one that compiled nor the fastest
+            assert line.endswith("ETA 33m04s")  # 992 steps of 2 s
+    assert line.endswith("ETA 1h17m")  # 928 steps of 5 s
+
+
 def test_compiling_is_chosen_when_it_saves_more_than_it_costs(monkeypatch):
     config = model_config(4, vocab_size=4096, max_seq_len=512)
     cpu = torch.device("cpu")
