@@ -86,7 +86,7 @@ usage() {
     cat << 'EOF'
 bash runs/quickstart.sh [--quick] [--data TEXT] [--chats JSONL] [--dtype NAME] [--fresh] [--smoke]
 
-  --quick         less than half of the training, for a model that makes more mistakes
+  --quick         about half of the time, for a model that makes more mistakes
   --data TEXT     your own text for the base model: a .txt, .jsonl, .jsonl.gz or .parquet file, or a folder of them
   --chats JSONL   your own conversations for the chat model, one {"messages": [...]} a line
   --dtype NAME    float32 or bfloat16 (default: bfloat16 where the processor has it)
@@ -219,7 +219,7 @@ forget_stale_files() {
 say_how_long() { # of the embedded world, measured (dev/LOG.md); your own data may be of any size
     [ -z "$OWN$SMOKE" ] && [ ! -e "$NANOCHAT_BASE_DIR/runs/rl/$TAG/result.json" ] || return 0
     say "" "On two cores all of it takes 19 to 26 minutes if they multiply bfloat16 (AMX, AVX512-BF16), else 66 to 98;" \
-        "--quick takes less than half of that. Ctrl-C stops it and keeps what is done: the same command goes on."
+        "--quick takes about half of that. Ctrl-C stops it and keeps what is done: the same command goes on."
 }
 
 forget_stale_report() { # of before, or of another model
