@@ -31,7 +31,7 @@ use_smoke_settings() { # every stage once, in seconds; the model learns nothing
     DEPTH=2
     TOKENIZER="--vocab-size 512"
     BASE="--max-seq-len 256 --num-iterations 4 --total-batch-size 1024 --device-batch-size 4 --eval-tokens 1024"
-    EXERCISES="--num-iterations 2"
+    EXERCISES="${EXERCISES:+--num-iterations 2}"
     OWN_MID="--num-iterations 2"
     SFT="--num-iterations 2"
     RL="--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"

@@ -159,8 +159,7 @@ def test_a_finished_run_is_reprinted_and_an_existing_tag_is_protected(home, caps
 def test_passes_of_any_size_follow_the_same_curve_in_float64(home):
     losses = []
     for rows in (1, 4, 8):
-        train(base_train, f"{BASE} {text_flags()} --num-iterations 5 --dtype float64 --device-batch-size {rows} "
-                          f"--model-tag r{rows}")
+        train(base_train, f"{BASE} {text_flags()} --dtype float64 --device-batch-size {rows} --model-tag r{rows}")
         losses.append([line["loss"] for line in curve("base", f"r{rows}") if "loss" in line])
     assert losses[1] == pytest.approx(losses[0], abs=1e-9) and losses[2] == pytest.approx(losses[0], abs=1e-9)
 
@@ -186,7 +185,7 @@ def check_two_ranks_follow_one(script, flags):
     theirs = weights_of(two)
     for name, tensor in weights_of(one).items():
         assert tensor.dtype == torch.float64
-        torch.testing.assert_close(theirs[name], tensor, atol=1e-8, rtol=0)  # Adam makes rounding of 1e-16 that large
+        torch.testing.assert_close(theirs[name], tensor, atol=1e-9, rtol=0)
     files = {path.name for path in Path(two["checkpoint"]).glob("optim-*")}
     assert files == {"optim-0-of-2.safetensors", "optim-1-of-2.safetensors"}
     return one, two
@@ -198,9 +197,10 @@ def test_two_ranks_follow_one_in_float64_through_base(home):
 
 @pytest.mark.slow  # two launches
 def test_two_ranks_follow_one_in_float64_through_mid_and_sft(home):
-    for tag in ("one", "two"):
-        train(base_train, f"{BASE} {text_flags()} --dtype float64 --model-tag {tag}")
-    for script, flags in ((mid_train, f"--text-data {home / 'text.jsonl'}"), (chat_sft, "")):
+    train(base_train, f"{BASE} {text_flags()} --dtype float64 --device-batch-size 2 --model-tag one")
+    for source, script, flags in (("base", mid_train, f"--text-data {home / 'text.jsonl'}"), ("mid", chat_sft, "")):
+        shutil.rmtree(home / "runs" / source / "two", ignore_errors=True)
+        shutil.copytree(home / "runs" / source / "one", home / "runs" / source / "two")  # the same start to the bit
         one, two = check_two_ranks_follow_one(script, f"{CHAT} {task_flags()} {flags}")
         assert one["num_conversations"] + one["num_dropped"] > 300 and one["num_cut"] == two["num_cut"] > 0
 
@@ -254,7 +254,7 @@ def test_no_tokenizer_yet_is_one_line(home, capsys):
 def test_exercises_before_sft_are_a_midtrained_model(home):
     train(base_train, f"{BASE} {text_flags()} --max-seq-len 256 --num-iterations 2")
     before = train(chat_sft, f"--stage mid --tasks exercises {CHAT}")
-    assert before["stage"] == "mid" and before["num_conversations"] > 800
+    assert before["stage"] == "mid" and before["num_conversations"] == 986  # of 1,000; 14 validate
     train(chat_sft, f"--model-tag d2 {CHAT} {chat_flags()}")
     source = json.loads((home / "runs" / "sft" / "d2" / "config.json").read_text())["settings"]["source"]
     assert source == before["weights_sha256"]

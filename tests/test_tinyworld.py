@@ -87,7 +87,7 @@ FINGERPRINT = """
 import hashlib, json
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_chats import SKILLS, conversations, item
-made = [*documents("train", 100, 3), *documents("test", 100, 7), *conversations("train", 400, 3),
+made = [*documents("train", 200, 3), *documents("test", 100, 7), *conversations("train", 1000, 3),
         *(item(s, "test", 7).conversation for s in SKILLS)]
 print(hashlib.sha256(json.dumps(made).encode()).hexdigest())
 """
