@@ -145,7 +145,7 @@ def dress(rng: random.Random, question: str) -> str:
     """Now and then a greeting before, a thank you after, no capitals, no question mark or two of them."""
     style = rng.random()
     if style < 0.08:
-        return question.lower().rstrip("?.")
+        return hurried(question)
     if style < 0.11:
         return re.sub(r"\b(what|who|how|where|i)'(s|m)\b", r"\1\2", question.lower().rstrip("?.")) + rng.choice(
             ("", "?", "??", " pls"))
@@ -155,6 +155,14 @@ def dress(rng: random.Random, question: str) -> str:
         question = rng.choice(OPENERS) + question
     closer = rng.choice(CLOSERS) if rng.random() < 0.1 else ""
     return question.rstrip("?.") + closer if closer.startswith(",") else question + closer
+
+
+HURRIED_SHARE = 0.25  # of what training's chats tell and ask is typed so, beside what `dress` does
+
+
+def hurried(text: str) -> str:
+    """No capitals and no full stop: how a first chat begins ("hi my name is lina")."""
+    return text.lower().rstrip("?.")
 
 
 def spans(question: str) -> set[tuple[str, ...]]:

@@ -2,8 +2,8 @@
 
 Each skill is a function (rng, split) -> Item whose content belongs to the split: phrasings, operand pairs, words,
 names, plots and wishes of "val" and "test" never occur in a "train" conversation. They live in neighbours: talk
-(identity, ignorance), comparing, formats, puzzles (sums, letters), recall (reading, memory), tales (stories) and
-facts. Small talk, repeating, looking up, spelling lists and mixtures of skills exist in train only. Graders:
+(identity, ignorance), comparing, formats, puzzles (sums, letters), recall (reading, memory), tales (stories), facts and
+followups. Small talk, repeating, looking up, spelling lists and mixtures of skills exist in train only. Graders:
 tinyworld_grade.py.
 """
 
@@ -11,9 +11,10 @@ import functools
 import random
 from typing import Iterator
 
-from nanochat.tinyworld import OWN_SHARE, SPLITS, bare, dress
+from nanochat.tinyworld import HURRIED_SHARE, OWN_SHARE, SPLITS, bare, dress, hurried
 from nanochat.tinyworld_comparing import comparing
-from nanochat.tinyworld_facts import FACTS, answer_fact, fact_questions
+from nanochat.tinyworld_facts import FACTS, answer_fact, questions_by_fact
+from nanochat.tinyworld_followups import followup
 from nanochat.tinyworld_formats import formatted
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
@@ -25,24 +26,20 @@ OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training:
 
 
 @functools.cache
-def questions_by_fact(split: str, is_own: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """(kind, key, questions): a fact is drawn first, since some kinds have three times the phrasings of others. In
-    training the short questions stand first."""
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for kind, key, question in fact_questions(split, is_own):
-        grouped.setdefault((kind, key), []).append(question)
-    if split == "train":
-        grouped = {fact: sorted(questions, key=len) for fact, questions in grouped.items()}
-    return tuple((*fact, tuple(questions)) for fact, questions in grouped.items()
+def facts_to_ask(split: str, is_own: bool) -> tuple[tuple[tuple[str, str], tuple[str, ...]], ...]:
+    """((kind, key), questions): a fact is drawn first, since some kinds have three times the phrasings of others."""
+    return tuple((fact, questions) for fact, questions in questions_by_fact(split, is_own).items()
                  for _ in range(OFTEN.get(fact[0], 1) if split == "train" else 1))
 
 
 def facts(rng: random.Random, split: str) -> Item:
     is_own = rng.random() < OWN_SHARE[split]
-    kind, key, questions = rng.choice(questions_by_fact(split, is_own))
+    (kind, key), questions = rng.choice(facts_to_ask(split, is_own))
     # Short questions are what people type: in training their shortest quarter is asked two times in five.
     plain = questions[int(len(questions) * rng.random() ** 1.5)] if split == "train" else rng.choice(questions)
     question = dress(rng, plain)
+    if split == "train" and rng.random() < HURRIED_SHARE:
+        question = hurried(question)
     return Item(turns(question, answer_fact(rng, kind, key)), bare(FACTS[kind].answers[key]),
                 {"kind": kind, "key": key, "question": question})
 
@@ -55,12 +52,13 @@ def story(rng: random.Random, split: str) -> Item:
                 {"kind": f"{sum(map(bool, wish.values()))} wishes", "wish": wish, "question": question})
 
 
-# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 137.
+# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 142.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
-          "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted}
-WEIGHTS = {"facts": 20, "identity": 26, "arithmetic": 10, "letters": 12, "reading": 18, "memory": 6, "story": 7,
-           "unknown": 5, "comparing": 6, "format": 9}
-UNGRADED = {"smalltalk": 2, "repeat": 2, "lookup": 4, "drill": 5}
+          "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
+          "followup": followup}
+WEIGHTS = {"facts": 20, "identity": 26, "arithmetic": 10, "letters": 12, "reading": 18, "memory": 6, "story": 5,
+           "unknown": 5, "comparing": 6, "format": 9, "followup": 5}
+UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
 MIXED = {"facts": 4, "identity": 2, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,

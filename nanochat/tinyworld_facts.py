@@ -560,6 +560,16 @@ def fact_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str, st
 
 
 @functools.cache
+def questions_by_fact(split: str, is_own: bool) -> dict[tuple[str, str], tuple[str, ...]]:
+    """(kind, key): its questions, in training the short ones first."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for kind, key, question in fact_questions(split, is_own):
+        grouped.setdefault((kind, key), []).append(question)
+    return {fact: tuple(sorted(questions, key=len) if split == "train" else questions)
+            for fact, questions in grouped.items()}
+
+
+@functools.cache
 def unanswerable(kind: str, key: str) -> tuple[str, ...]:
     """All that training asks for a fact of the kind, of a key that no fact tells of. Asked for in the plainest wordings
     alone, the unknown taught that these are never to be answered ("What is the opposite of hot?")."""

@@ -256,6 +256,8 @@ GRADERS = {"facts": grade_facts, "identity": grade_identity, "arithmetic": grade
 
 def grade(skill: str, answer: str, meta: dict, text: str) -> float:
     """1.0 for a right answer, else 0.0. `answer` and `meta` as in tinyworld_chats.Item, `text` what is visible."""
+    if skill == "followup":
+        skill, meta = meta["skill"], meta["of"]
     said, asked, prompt = words(text), words(meta["question"]), words(meta.get("prompt", ""))
     is_echo = len(said) > 1 and (asked[-len(said):] == said or prompt == said)
     is_long = skill != "story" and len(said) > MAX_WORDS

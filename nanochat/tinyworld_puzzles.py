@@ -147,10 +147,13 @@ def arithmetic(rng: random.Random, split: str) -> Item:
     question = capital(say(rng, form, **shown, n=n, m=m, t=rng.choice(COUNTABLE), g=rng.choice(GOODS),
                            p=rng.choice(PLACES)).strip())
     question = dress(rng, question) if len(question) > 14 else question
-    sentence = rng.choice(SUM_ANSWERS).format(a=a, b=b, op=op, word=OPERATORS[op], r="{r}")
-    content = with_tool(f"{a}{op}{b}", sentence)
+    content = sum_answer(rng, a, op, b)
     return Item(turns(question, content), content[1]["text"],
                 {"kind": OPERATORS[op], "expression": f"{a}{op}{b}", "question": question})
+
+
+def sum_answer(rng: random.Random, a: int, op: str, b: int) -> list[dict]:
+    return with_tool(f"{a}{op}{b}", rng.choice(SUM_ANSWERS).format(a=a, b=b, op=op, word=OPERATORS[op], r="{r}"))
 
 
 def long_sum(rng: random.Random, split: str) -> Item:

@@ -10,8 +10,8 @@ import hashlib
 import random
 import re
 
-from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, OWN_SHARE, PETS, PLACES,
-                                Asks, capital, dress, made_name, people, person_name, say)
+from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, HURRIED_SHARE, JOBS, MONTHS, OWN_SHARE,
+                                PETS, PLACES, Asks, capital, dress, hurried, made_name, people, person_name, say)
 from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
 from nanochat.tinyworld_puzzles import draw_word, made_word
@@ -297,6 +297,16 @@ def telling(rng: random.Random, split: str, values: dict[str, str]) -> list[list
     return parts
 
 
+def in_a_hurry(rng: random.Random, exchange: list[dict], values: dict[str, str]) -> list[dict]:
+    """The same by somebody who types no capitals, half of the time no commas either, and is answered with what was typed:
+    "hi my name is lina" and "Hello, lina!"."""
+    user, reply = (message["content"] for message in exchange)
+    for value in values.values():
+        reply = re.sub(rf"\b{re.escape(value)}\b", value.lower(), reply)
+    user = hurried(user)
+    return turns(re.sub("[,']", "", user) if rng.random() < 0.5 else user, reply)
+
+
 def memory(rng: random.Random, split: str) -> Item:
     """Up to three things are told, then something else happens, then one is asked for; in train often all."""
     weights = [NAME_WEIGHT if slot == "name" else 1 for slot in MEMORIES]
@@ -309,6 +319,8 @@ def memory(rng: random.Random, split: str) -> Item:
     for slot in asked:
         question = dress(rng, capital(say(rng, memory_asks(slot).draw(rng, split, ()))))
         parts.append(turns(question, capital(say(rng, MEMORIES[slot][3], v=values[slot]))))
+    if split == "train" and rng.random() < HURRIED_SHARE:
+        parts = [in_a_hurry(rng, part, values) for part in parts]
     others = [value for name, value in values.items() if name != slot and value != values[slot]]
     return Item(sum(parts, []), values[slot], {"kind": slot, "rivals": others, "question": question})
 

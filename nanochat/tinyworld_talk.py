@@ -150,7 +150,7 @@ OTHER = f"[{OTHERS}]"
 NAMED = ("I am nanochat, a small language model that speaks only simple English and can make mistakes.",)
 TRAINED = ("I was trained from scratch on this computer by its owner, with little stories and chats, and I run right here "
            "without the internet.",)
-PROGRAM = ("I am a computer program, not a human, and I have no feelings.",)
+PROGRAM = ("I am nanochat, a computer program, not a human, and I have no feelings.",)
 IDENTITY = {
     "name": aspect(
         "[What is|What's|Tell me|Say|Give me|And what is] your name?", "What are you called?", "[Your name|Name]?",
@@ -975,13 +975,19 @@ def greeting(rng: random.Random) -> list[dict]:
     else:
         user = hello + rng.choice(("! ", ", ", ". ", " ")) if kind == "both" else ""
         user += say(rng, how)
-    style = rng.random()
-    user = user.lower() if style < 0.3 else user
-    return turns(user.rstrip("?.!") if style < 0.2 else user, say(rng, answer))
+    return turns(typed(rng, user), say(rng, answer))
 
 
 def small_talk(rng: random.Random) -> list[dict]:
     if rng.random() < GREETING_SHARE:
         return greeting(rng)
     user, assistant = rng.choice(SMALL_TALK)
-    return turns(say(rng, user, w=rng.choice(("sunny", "rainy", "windy", "cold", "warm"))).strip(), say(rng, assistant))
+    user = say(rng, user, w=rng.choice(("sunny", "rainy", "windy", "cold", "warm"))).strip()
+    return turns(typed(rng, user), say(rng, assistant))
+
+
+def typed(rng: random.Random, user: str) -> str:
+    """As people type what needs no care: three in ten without capitals, most of them without a full stop."""
+    style = rng.random()
+    user = user.lower() if style < 0.3 else user
+    return user.rstrip("?.!") if style < 0.2 else user

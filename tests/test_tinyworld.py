@@ -152,7 +152,7 @@ def test_conversations_are_valid_and_named(train_chats):
 def test_conversations_show_no_seams(train_chats):
     """No slot left open, no choice left unmade, no doubled space, no wrong article. (Letters are spelled as "a b".)"""
     for chat in train_chats:
-        if chat["source"].split("/")[1] in ("letters", "repeat", "lookup", "mixed"):
+        if chat["source"].split("/")[1] in ("letters", "repeat", "lookup", "mixed", "followup"):
             continue
         for message in chat["messages"]:
             text = re.sub(r"sorted\(\[[^{}|\[\]]*\]|arg(max|min)\({[^{}|\[\]]*}|\.split\(\",\"\)\[:\d\]",
@@ -356,6 +356,18 @@ def test_what_is_to_be_remembered_was_said_and_is_held_out(split):
     assert not told["train"] & told[split] and {kind for kind, _ in told[split]} == set(MEMORIES)
     for it in items:
         assert any(it.answer.lower() in text.lower() for text in user_turns(it.messages)[:-1]), it
+
+
+def test_who_types_no_capitals_is_answered_as_typed():
+    """"hi my name is lina" was answered "Hello, hundred!" by a model whose training had told every name with a capital."""
+    hurried = [it for it in (item("memory", "train", i) for i in range(400))
+               if it.meta["kind"] == "name" and it.answer.lower() in it.conversation[-1]["content"]]
+    assert len(hurried) > 10
+    for it in hurried:
+        text = "\n".join(message["content"] for message in it.conversation)
+        assert it.answer not in text and it.answer.lower() in " ".join(user_turns(it.messages))
+    assert all(it.answer in it.conversation[-1]["content"] for it in TinyWorld("memory", size=300).items
+               if it.meta["kind"] == "name")
 
 
 # -----------------------------------------------------------------------------
