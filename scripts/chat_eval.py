@@ -43,13 +43,15 @@ GALLERY_TOKENS = 160
 # (title, temperature, what the user says turn by turn). Greedy where one answer is right, else as people chat.
 GALLERY = (
     ("hello", 0.8, ("Hello! How are you?", "What can you do?")),
-    ("a story", 0.8, ("Please tell me a story.",)),
-    ("another story", 0.8, ("Tell me a funny story about a dragon.",)),
+    ("a story", 0.8, ("Please tell me a story.", "Another one, please.")),
+    ("a story with a wish", 0.8, ("Tell me a funny story about a dragon.",)),
     ("who are you", 0.8, ("Who are you?", "Who made you?")),
     ("a sum", 0.0, ("What is 417 + 286?", "And what is 12 times 34?")),
     ("a word to count", 0.0, ("How many letters are in the word lantern?",)),
     ("a name to remember", 0.0, ("Hi! My name is Lina.", "I like apples.", "What is my name?")),
+    ("typed in a hurry", 0.0, ("hi my name is tom", "ok", "whats my name")),
     ("a fact", 0.0, ("What is the opposite of hot?", "How many legs does a spider have?")),
+    ("and another", 0.0, ("What sound does a dog make?", "And a cow?", "what about a horse")),
     ("something unknown", 0.0, ("What did I have for breakfast today?",)),
 )
 
