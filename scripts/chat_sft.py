@@ -31,7 +31,7 @@ from nanochat.watchdog import Watchdog
 from tasks.training import TASKS_HELP, load_mixture
 
 MOMENTUM = 0.95
-NUM_GENERATED = 171_000  # conversations of the embedded world, without --data or --tasks
+NUM_GENERATED = 172_000  # conversations of the embedded world, without --data or --tasks
 
 
 def build_parser():
