@@ -135,17 +135,38 @@ SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 
 
+# What people try first is 2+2, and two equal numbers stand in one of a thousand other sums: a model that had seen few wrote
+# 2+2+2. Of training's sums, how many have small numbers, of these how many twice the same, and how many no spaces.
+SMALL_SHARE, TWIN_SHARE, UNSPACED_SHARE = 0.2, 0.25, 0.15
+
+
+def small_operands(rng: random.Random, op: str) -> tuple[int, int]:
+    """Two numbers up to 12 of training, often the same."""
+    while True:
+        a, b = rng.randrange(13), rng.randrange(13)
+        b = a if rng.random() < TWIN_SHARE else b
+        if op == "-" and a < b:
+            a, b = b, a
+        if op == "/":
+            a, b = a * b, b or 1
+        if split_of("pair", min(a, b), max(a, b)) == "train":
+            return a, b
+
+
 def arithmetic(rng: random.Random, split: str) -> Item:
     if rng.random() < 0.08:
         return long_sum(rng, split)
     op = rng.choices(tuple(OPERATORS), (3, 3, 3, 2))[0]
-    a, b = draw_operands(rng, split, op)
+    is_small = split == "train" and rng.random() < SMALL_SHARE
+    a, b = small_operands(rng, op) if is_small else draw_operands(rng, split, op)
     n, m = (name for name, _ in people(rng, split, 2))
     in_words = a <= 20 and b <= 20 and rng.random() < 0.5
     shown = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b]} if in_words else {"a": a, "b": b}
     form = SUMS[op].draw(rng, split, ("{a}", "{b}", "{n}", "{m}"))
     question = capital(say(rng, form, **shown, n=n, m=m, t=rng.choice(COUNTABLE), g=rng.choice(GOODS),
                            p=rng.choice(PLACES)).strip())
+    if split == "train" and rng.random() < UNSPACED_SHARE:
+        question = question.replace(f"{a} {op} {b}", f"{a}{op}{b}")
     question = dress(rng, question) if len(question) > 14 else question
     content = sum_answer(rng, a, op, b)
     return Item(turns(question, content), content[1]["text"],

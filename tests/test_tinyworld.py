@@ -195,6 +195,13 @@ def test_tool_calls_say_what_python_says(train_chats):
 # -----------------------------------------------------------------------------
 # Letters
 
+def test_two_equal_numbers_are_added_often_enough_to_be_learnt():
+    """"What is 3 + 3?" was called 3+3+3 by a model that had met few sums of a number and itself, in every form."""
+    sums = [item("arithmetic", "train", i).meta["expression"] for i in range(4000)]
+    twins = [re.fullmatch(r"(\d+)[-+*]\1", expression) for expression in sums]
+    assert len([twin for twin in twins if twin]) > 100 and len({twin[1] for twin in twins if twin}) >= 9
+
+
 def test_a_letter_is_asked_for_by_its_name():
     """"How often is a in apple?" once became "an in apple", by the rule that makes an article of it."""
     asked = [it.meta for it in (item("letters", "train", i) for i in range(4000)) if it.meta["kind"] == "count"]
