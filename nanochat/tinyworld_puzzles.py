@@ -135,7 +135,7 @@ SUM_ANSWERS = ("{a} {word} {b} is {r}.", "{a} {op} {b} = {r}.", "The answer is {
 COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + "s" for thing in GOODS)
 
 
-# What people try first is 2+2, and two equal numbers stand in one of a thousand other sums: a model that had seen few wrote
+# What people try first is 2+2, and of a thousand other sums two add a number to itself: a model that had seen few wrote
 # 2+2+2. Of training's sums, how many have small numbers, of these how many twice the same, and how many no spaces.
 SMALL_SHARE, TWIN_SHARE, UNSPACED_SHARE = 0.2, 0.25, 0.15
 
