@@ -291,9 +291,13 @@ def cast_people(rng: random.Random, split: str) -> dict[str, str]:
 OPERATORS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 
 
+def pair_split(a: int, b: int) -> str:
+    """The split of two numbers, in whichever order and for all operators at once."""
+    return split_of("pair", min(a, b), max(a, b))
+
+
 def draw_operands(rng: random.Random, split: str, op: str) -> tuple[int, int]:
-    """Two numbers from 0 to 999. The unordered pair decides the split, for all operators at once. A difference
-    may be negative; a quotient comes out even."""
+    """Two numbers of the split from 0 to 999. A difference may be negative; a quotient comes out even."""
     while True:
         a, b = (rng.randrange(rng.choice((10, 100, 1000, 1000, 1000))) for _ in range(2))
         if op == "/":
@@ -301,5 +305,5 @@ def draw_operands(rng: random.Random, split: str, op: str) -> tuple[int, int]:
             a = b * rng.randrange(999 // b + 1)
         if op == "-" and a < b and rng.random() < 0.8:
             a, b = b, a
-        if split_of("pair", min(a, b), max(a, b)) == split:
+        if pair_split(a, b) == split:
             return a, b

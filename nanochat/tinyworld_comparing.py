@@ -11,7 +11,7 @@ import itertools
 import random
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, PETS, PLACES, Asks, capital, dress,
-                                just_words, people, say, spans, split_of)
+                                just_words, pair_split, people, say, spans, split_of)
 from nanochat.tinyworld_facts import plain
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import COMPARING_ASKS, TELLINGS
@@ -136,7 +136,7 @@ def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
         if split != "train" and numbers[-1] <= MAX_IN_CHARTS:
             continue
         pairs = itertools.combinations(numbers, 2) if split == "train" else [(numbers[0], numbers[-1])]
-        if all(split_of("pair", *pair) == split for pair in pairs):
+        if all(pair_split(*pair) == split for pair in pairs):
             return numbers
 
 

@@ -9,7 +9,7 @@ import functools
 import random
 
 from nanochat.calculator import calculate
-from nanochat.tinyworld import HURRIED_SHARE, OPERATORS, Asks, capital, draw_operands, hurried, say, split_of
+from nanochat.tinyworld import HURRIED_SHARE, OPERATORS, Asks, capital, draw_operands, hurried, pair_split, say
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_slots, plain, questions_by_fact
 from nanochat.tinyworld_puzzles import arithmetic, draw_word, letters, letters_answer, sum_answer
 from nanochat.tinyworld_tales import HEROES, MOODS, SHARED_MOOD_KINDS, draw_wish, story_question, tell_tale, wish_split
@@ -169,7 +169,7 @@ def next_step(rng: random.Random, split: str, result: str) -> tuple[str | None, 
     for _ in range(50):
         op = rng.choice("++-*")
         b = rng.randrange(1, 13 if op == "*" else 100)
-        if split_of("pair", min(a, b), max(a, b)) == split:
+        if pair_split(a, b) == split:
             return op, (a, b)
     return None, (0, 0)
 

@@ -9,7 +9,7 @@ import random
 
 from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, OPERATORS, PETS, PLACES,
-                                Asks, capital, draw_operands, dress, members, people, say, split_of)
+                                Asks, capital, draw_operands, dress, members, pair_split, people, say, split_of)
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import LETTER_ASKS, SUM_ASKS
 
@@ -149,7 +149,7 @@ def small_operands(rng: random.Random, op: str) -> tuple[int, int]:
             a, b = b, a
         if op == "/":
             a, b = a * b, b or 1
-        if split_of("pair", min(a, b), max(a, b)) == "train":
+        if pair_split(a, b) == "train":
             return a, b
 
 
@@ -182,7 +182,7 @@ def long_sum(rng: random.Random, split: str) -> Item:
     a, b = draw_operands(rng, split, "+")
     while True:
         c = rng.randrange(rng.choice((10, 100, 1000)))
-        if split_of("pair", min(b, c), max(b, c)) == split:
+        if pair_split(b, c) == split:
             break
     op = rng.choice("+++-*")
     gap = rng.choice(("", " "))
