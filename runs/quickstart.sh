@@ -22,7 +22,7 @@ CHAT_EVAL=""
 # In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
-    SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,575 for all conversations
+    SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,663 for all conversations
     RL="${RL/iterations 80/iterations 40}"
 }
 
@@ -218,7 +218,7 @@ forget_stale_files() {
 
 say_how_long() { # of the embedded world, measured (dev/LOG.md); your own data may be of any size
     [ -z "$OWN$SMOKE" ] && [ ! -e "$NANOCHAT_BASE_DIR/runs/rl/$TAG/result.json" ] || return 0
-    say "" "On two cores all of it takes 19 to 26 minutes if they multiply bfloat16 (AMX, AVX512-BF16), else 66 to 98;" \
+    say "" "On two cores all of it takes 19 to 26 minutes if they multiply bfloat16 (AMX, AVX512-BF16), else 66 to 111;" \
         "--quick takes about half of that. Ctrl-C stops it and keeps what is done: the same command goes on."
 }
 
