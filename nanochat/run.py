@@ -10,6 +10,7 @@
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -217,6 +218,7 @@ def new_record(script: str, stage: str | None, tag: str | None, **values) -> dic
             **dict.fromkeys(RECORD_KEYS), "peak_rss_bytes": peak_rss_bytes(), **code_version(), **values}
 
 
+@functools.cache  # of when a run began: who commits while it trains does not change what it runs
 def code_version() -> dict:
     """{commit, is_dirty} of the repository this file lies in; nulls outside git."""
     def git(*words):

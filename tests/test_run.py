@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from dev.kill_drill import resize_disk, small_disk
+from nanochat import run as run_module
 from nanochat.common import RunFailed
 from nanochat.run import Run, read_launches, read_metrics
 
@@ -97,3 +99,26 @@ def test_every_launch_says_where_it_began_on_what(empty_base_dir):
     launches = read_launches(run.dir)
     assert [(launch["step"], launch["argv"], launch["world"]) for launch in launches] == [(0, ["base_train"], 1),
                                                                                          (2, ["base_train"], 1)]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Git in a new repository that run.py believes to lie in."""
+    def git(*words):
+        return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True,
+                              capture_output=True, text=True).stdout.strip()
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "first")
+    monkeypatch.setattr(run_module, "__file__", str(tmp_path / "run.py"))
+    run_module.code_version.cache_clear()
+    yield git
+    run_module.code_version.cache_clear()
+
+
+def test_a_run_is_signed_with_the_code_it_began_with(repository):
+    """A checkout that moved under a quickstart of two hours signed its stages with the newer commit."""
+    began = run_module.code_version()
+    assert began == {"commit": repository("rev-parse", "HEAD"), "is_dirty": False}
+    repository("commit", "--quiet", "--allow-empty", "-m", "second")
+    record = run_module.new_record("base_train", "base", "d2")
+    assert record["commit"] == began["commit"] != repository("rev-parse", "HEAD")
