@@ -147,7 +147,7 @@ def dress(rng: random.Random, question: str) -> str:
     if style < 0.08:
         return hurried(question)
     if style < 0.11:
-        return re.sub(r"\b(what|who|how|where|i)'(s|m)\b", r"\1\2", question.lower().rstrip("?.")) + rng.choice(
+        return re.sub(r"\b(what|who|how|where|i)'(s|m)\b", r"\1\2", hurried(question)) + rng.choice(
             ("", "?", "??", " pls"))
     if style < 0.13:
         return question.rstrip("?") + "??" if question.endswith("?") else question.rstrip(".")
