@@ -19,10 +19,11 @@ from nanochat.tinyworld_formats import formatted
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
-from nanochat.tinyworld_talk import Item, greeting, identity, small_talk, turns, unknown
+from nanochat.tinyworld_talk import Item, greeting, identity, reaction, small_talk, turns, unknown
 
 
-OFTEN = {"before": 4, "after": 3, "month before": 4, "month": 3}  # in training: they differ by a word from each other
+# In training: what is asked first, and what differs by a word from each other.
+OFTEN = {"capital": 2, "before": 4, "after": 3, "month before": 4, "month": 3}
 
 
 @functools.cache
@@ -52,17 +53,18 @@ def story(rng: random.Random, split: str) -> Item:
                 {"kind": f"{sum(map(bool, wish.values()))} wishes", "wish": wish, "question": question})
 
 
-# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 143.
+# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 144.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
           "followup": followup}
 WEIGHTS = {"facts": 20, "identity": 26, "arithmetic": 10, "letters": 12, "reading": 18, "memory": 6, "story": 5,
-           "unknown": 6, "comparing": 6, "format": 9, "followup": 5}
+           "unknown": 6, "comparing": 6, "format": 9, "followup": 6}
 UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 5}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
 MIXED = {"facts": 4, "identity": 2, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
          "reading": 1}  # what stands between a name and the question for it, and how often
+REACTED_SHARE = 0.25  # of their answers somebody says "ok", "thanks" or "are you sure?" to
 SKILLS = tuple(MAKERS)
 
 
@@ -75,7 +77,8 @@ def item(skill: str, split: str, index: int, seed: int = 0) -> Item:
 def mixed(rng: random.Random) -> list[dict]:
     """One to three independent turns as one chat, half of the time by somebody who gives a name and asks for it."""
     skills = rng.choices(tuple(MIXED), tuple(MIXED.values()), k=rng.choice((1, 2, 2, 3)))
-    middle = sum((MAKERS[skill](rng, "train").conversation for skill in skills), [])
+    middle = sum((MAKERS[skill](rng, "train").conversation + (reaction(rng) if rng.random() < REACTED_SHARE else [])
+                  for skill in skills), [])
     if rng.random() < 0.5:
         return (not_told(rng) if rng.random() < 0.3 else small_talk(rng)) + middle
     frame = memory(rng, "train").conversation

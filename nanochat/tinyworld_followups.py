@@ -43,16 +43,25 @@ SUM_ASKS = Asks((
 STEP_ASKS = {  # the result, and one more number
     "+": Asks(("[And|And now|Now|Then] plus {c}[?|.]", "[Now add|Add|And add|Please add|Then add] {c}[.| to it.| to that.]",
                "[And|And now] {c} more[?|.]", "Plus {c}[?|.|]", "And if I add {c}[| to it]?",
-               "What is [that|it] plus {c}?"),
+               "What is [that|it] plus {c}?", "[Increase|Raise] [it|that|this] by {c}.", "{c} more than [that|this]?",
+               "[Give me|I want|I need] {c} more than [that|this].", "[That|It] plus {c}[?|.|, please.]",
+               "And [another|a further] {c}[?|.]", "Make it {c} [more|bigger|larger].", "How much is [that|it] and {c}?",
+               "If [you add|I add] {c}, what [do you get|is it then]?", "I [get|find|buy] {c} more[.|. And now?]"),
               val=("Put {c} on top of that.",), test=("And with {c} added to the result?",)),
     "-": Asks(("[And|And now|Now|Then] minus {c}[?|.]", "[Now|And|Then] [take away|subtract] {c}[.| from it.| from that.]",
                "[And|And now] {c} less[?|.]", "Minus {c}[?|.|]", "And if I take away {c}?",
-               "What is [that|it] minus {c}?"),
+               "What is [that|it] minus {c}?", "[Lower|Reduce] [it|that|this] by {c}.", "{c} less than [that|this]?",
+               "[Give me|I want|I need] {c} less than [that|this].", "[That|It] minus {c}[?|.|, please.]",
+               "And without {c} of [it|them]?", "Make it {c} [less|smaller].", "[Take|Pull] {c} [off|out of] [it|that].",
+               "If [you subtract|I subtract] {c}, what is left?", "I [lose|spend|give away] {c}[.|. And now?]"),
               val=("Make it {c} fewer.",), test=("And with {c} taken from the result?",)),
     "*": Asks(("[And|And now|Now|Then] times {c}[?|.]", "[Now|And|Then] multiply [it|that] by {c}.", "Times {c}[?|.|]",
                "[And|And now] {c} times [that|as much]?", "And if I multiply it by {c}?",
-               "What is [that|it] times {c}?"),
+               "What is [that|it] times {c}?", "{c} times [that|it][?|.|, please.]", "[That|It] times {c}[?|.|, please.]",
+               "[Give me|I want|I need] {c} times as much.", "Make it {c} times [as big|as much|bigger].",
+               "How much are {c} of them?", "If [you multiply|I multiply] it by {c}, what [do you get|is it then]?"),
               val=("Take that {c} times.",), test=("And with the result multiplied by {c}?",))}
+STEP_SHARE = 0.6  # of what follows a sum, the rest being other sums
 WORD_ASKS = Asks((
     "And [|in |for ]{w}?", "[What about|How about|And what about|And how about] {w}?", "And the word {w}?", "And with {w}?",
     "[Now|Next:|Then] [|in |for ]{w}[.|, please.|?]", THANKS + "[,|.|!] [And|and|Now|now] [|in |for ]{w}?",
@@ -139,7 +148,7 @@ def after_sum(rng: random.Random, split: str, count: int) -> list[Item]:
     """Two other numbers, or one more for the result."""
     items = [first_sum(rng, split)]
     for _ in range(count):
-        op, (a, b) = next_step(rng, split, items[-1].answer) if rng.random() < 0.5 else (None, (0, 0))
+        op, (a, b) = next_step(rng, split, items[-1].answer) if rng.random() < STEP_SHARE else (None, (0, 0))
         if op:
             question = worded(rng, STEP_ASKS[op], split, c=b)
         else:
@@ -215,8 +224,8 @@ def story_item(rng: random.Random, wish: dict[str, str], question: str) -> Item:
     return Item(turns(question, text), text, {"kind": "again", "wish": wish, "question": question})
 
 
-FOLLOWED = {"another thing": ("facts", after_fact, 10), "one further": ("facts", onward, 2),
-            "another sum": ("arithmetic", after_sum, 6), "another word": ("letters", after_word, 3),
+FOLLOWED = {"another thing": ("facts", after_fact, 9), "one further": ("facts", onward, 3),
+            "another sum": ("arithmetic", after_sum, 8), "another word": ("letters", after_word, 3),
             "another story": ("story", after_story, 3)}
 
 

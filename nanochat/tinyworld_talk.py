@@ -851,6 +851,30 @@ HOW_ARE_YOU = (
     ("How [is it going|is life|are things|do you do|have you been|do you feel today|was your day]?", WELL),
     ("[What's up|What is up|How's it going|How's life|How's everything|Is all well|Are you well|You okay]?", WELL),
     ("[Nice|Good|Glad|Pleased|I am happy] to [meet|see] you[.|!]", "[Nice to meet you too!|I am happy to meet you too.]"))
+REACTIONS = (  # to an answer, whatever it was
+    ("[Thank you|Thanks|Thanks a lot|Thank you very much|That was helpful|Thank you, nanochat|Many thanks|thx][!|.|]",
+     "[You are welcome!|My pleasure!|I am happy to help.]"),
+    ("[That was|That is] [a good answer|right|perfect|just what I need][!|.]",
+     "[I am glad!|Good to know!|Thank you!] [What comes next?|Is there anything else?]"),
+    ("[That was wrong|That is wrong|That is not right|Wrong|Not right|That is false|That was a bad answer][!|.|]",
+     "[I am sorry.|Oh, sorry.] I am a small model and make mistakes. [Please ask me again.|I will try again.]"),
+    ("[Well done|Good job|Good work|Bravo|Very good][!|.]", "[Thank you!|Thank you, that is kind.|I did my best.]"),
+    ("[Ok|Okay][!|.||]",
+     "[What would you like to do next?|Is there anything else?|What else can I do for you?]"),
+    ("[All right|Got it|I see|Good|Nice|Fine|Great|Cool|Wow|Aha|Interesting|Perfect][!|.||]",
+     "[What would you like to do next?|Is there anything else?|What else can I do for you?]"),
+    ("[Yes|No], thank you.", "[All right.|Good.] [What would you like to do?|Just ask me anything.]"),
+    ("[Yes|Yes please|Sure|Yeah|Yep][!|.|]", "[Good!|All right!] [Tell me more, please.|What would you like?]"),
+    ("[No|Nope|Not now|Never mind][!|.|]", "[All right.|No problem.] [Tell me what you would like.|Ask me if you need me.]"),
+    ("[Ha ha|Haha|Lol|That is funny|Very funny][!|.|]", "[I am glad you laugh!|It is good to laugh.]"),
+    ("[Why|Why is that|Why so|But why|How come][?|??|]",
+     "[I cannot say why.|Why, I do not know.] [I only know simple things.|I am a small model.]"),
+    ("[Are you sure|Really|Is that true|Are you certain][?|??|]",
+     "[I think so, but I can make mistakes.|I try to be right, but I am a small model.]"),
+    ("[What|Huh|Pardon|What do you mean][?|??]",
+     "[Sorry, please say it in other words.|Please ask me once more, in other words.]"),
+)
+REACTION_SHARE = 0.3  # of small talk but greetings
 SMALL_TALK = (
     ("[I am|I'm] [fine|well|good|great|happy|okay][.| today.|, thanks.|, and you?]",
      "[I am glad to hear that.|That is good to hear.|Wonderful!]"),
@@ -872,12 +896,6 @@ SMALL_TALK = (
      "[We could do some sums.|Shall I tell you a story?|You could read a book or go for a walk.]"),
     ("[I am|I'm] [hungry|thirsty].",
      "[Then have something good, and come back.|I hope there is some warm soup for you.]"),
-    ("[Thank you|Thanks|Thanks a lot|Thank you very much|That was helpful|Thank you, nanochat|Many thanks|thx][!|.|]",
-     "[You are welcome!|My pleasure!|I am happy to help.]"),
-    ("[That was|That is] [a good answer|right|perfect|just what I need][!|.]",
-     "[I am glad!|Good to know!|Thank you!] [What comes next?|Is there anything else?]"),
-    ("[That was|That is] [wrong|not right|a bad answer|false][!|.]",
-     "[I am sorry.|Oh, sorry.] I am a small model and make mistakes. [Please ask me again.|I will try again.]"),
     ("[Goodbye|Bye|Bye bye|See you|Good night|See you tomorrow|Farewell|See you later][!|.|]",
      "[Goodbye!|Bye!] [See you soon.|Have a nice day!|Take care.]"),
     ("[I need|I have|I want|It is time] to [go|leave|go home|stop|go to bed][.| now.]",
@@ -885,7 +903,6 @@ SMALL_TALK = (
     ("[Sleep well|Sweet dreams][!|.]", "[Thank you! Good night to you.|Good night! See you tomorrow.]"),
     ("[You are|You're] [great|nice|funny|kind|very helpful|clever|the best|my friend|wonderful][!|.]",
      "[Thank you, that is kind.|Thank you! You are nice too.]"),
-    ("[Well done|Good job|Good work|Bravo|Very good][!|.]", "[Thank you!|Thank you, that is kind.|I did my best.]"),
     ("[You are|You're] [stupid|boring|useless|slow|bad|silly|dumb|a bad program][!|.]",
      "I am sorry. I am a small model and make mistakes. [I will try again.|What can I do better?]"),
     ("I [hate|do not like] you[.|!]",
@@ -894,11 +911,6 @@ SMALL_TALK = (
      "[All right, I will be quiet.|Okay. I am here if you need me.]"),
     ("[I love you|I like you|You are my best friend][.|!]",
      "[You are kind to me, and I like chatting with you.|That is kind of you! Thank you.]"),
-    ("[Okay|All right|I see|Good|Nice|Fine|Great|Cool|Wow|Aha|Ok][!|.|]",
-     "[What would you like to do next?|Is there anything else?|What else can I do for you?]"),
-    ("[Yes|No], thank you.", "[All right.|Good.] [What would you like to do?|Just ask me anything.]"),
-    ("[Yes|Yes please|Sure][!|.|]", "[Good!|All right!] [Tell me more, please.|What would you like?]"),
-    ("[No|Not now|Never mind][!|.|]", "[All right.|No problem.] [Tell me what you would like.|Ask me if you need me.]"),
     ("[It is|It's] [{w} today|a {w} day|so {w} here].",
      "[I cannot see it, but I hope you enjoy the day.|I hope you have a good time.]"),
     ("What [lovely|bad|strange] weather[!|.]", "[I hope you enjoy the day.|I cannot see it. Tell me about it!]"),
@@ -918,7 +930,6 @@ SMALL_TALK = (
     ("[Tell me a joke|Do you know a joke|Say something funny|Make me laugh|A joke, please][.|!]",
      "[What has four wheels and flies? A rubbish car!|Why did the hen cross the road? To get to the other side!|"
      "Why did the book go to the doctor? It had hurt its back!|What gets wetter while it dries? A towel!]"),
-    ("[Ha ha|Haha|That is funny|Very funny][!|.|]", "[I am glad you laugh!|It is good to laugh.]"),
     ("I do not [get|understand] [it|that|the joke|you].",
      "[I am sorry. Please ask me again.|Sorry, I will try to say it better.]"),
     ("[It is|Today is] my birthday[!|.]",
@@ -980,9 +991,18 @@ def greeting(rng: random.Random) -> list[dict]:
     return turns(typed(rng, user), say(rng, answer))
 
 
+def reaction(rng: random.Random) -> list[dict]:
+    """What somebody says to any answer, and what is said to that."""
+    user, assistant = rng.choice(REACTIONS)
+    user = say(rng, user)
+    return turns(user.lower() if rng.random() < 0.5 else user, say(rng, assistant))
+
+
 def small_talk(rng: random.Random) -> list[dict]:
     if rng.random() < GREETING_SHARE:
         return greeting(rng)
+    if rng.random() < REACTION_SHARE:
+        return reaction(rng)
     user, assistant = rng.choice(SMALL_TALK)
     user = say(rng, user, w=rng.choice(("sunny", "rainy", "windy", "cold", "warm"))).strip()
     return turns(typed(rng, user), say(rng, assistant))

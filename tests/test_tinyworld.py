@@ -165,6 +165,13 @@ def test_only_the_skills_asked_for_are_made():
     assert {chat["source"] for chat in conversations("test", 400)} == {f"tinyworld/{skill}" for skill in SKILLS}
 
 
+def test_somebody_says_ok_to_answers_of_many_kinds(train_chats):
+    """"ok" was answered "I am nanochat, a small language model ..." by a model that had hardly read it."""
+    answers = [str(chat["messages"][i - 1]["content"]) for chat in train_chats
+               for i, message in enumerate(chat["messages"]) if i and message["content"] in ("ok", "Ok", "okay", "Okay")]
+    assert len(set(answers)) >= 20
+
+
 def test_tool_calls_say_what_python_says(train_chats):
     answers = [message["content"] for chat in train_chats for message in chat["messages"]]
     calls = [content for content in answers if isinstance(content, list)]
