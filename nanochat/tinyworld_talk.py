@@ -578,9 +578,9 @@ IDENTITY = {
               "Does a joke make you laugh?"),
         answers=PROGRAM),
 }
-# Of the questions about itself are a phrase in a frame; in training more, since that is where each phrase is rarest: of the
-# 4,450 ways to ask for feelings so, training of a whole quickstart meets one in six.
-FRAMED_SHARE = {"train": 0.7, "val": 0.5, "test": 0.5}
+# Of the questions about itself that are shared are a phrase in a frame. With 0.7 in training 2.0% of those failed on val, and
+# 5.6% of the whole ones.
+FRAMED_SHARE = 0.5
 
 
 @functools.cache
@@ -624,7 +624,7 @@ def identity_questions(split: str, is_own: bool = False) -> tuple[tuple[str, str
 def identity(rng: random.Random, split: str) -> Item:
     is_own = rng.random() < OWN_SHARE[split]
     name = rng.choice(tuple(IDENTITY))
-    question = dress(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE[split])))
+    question = dress(rng, rng.choice(identity_forms(name, split, is_own, rng.random() < FRAMED_SHARE)))
     answer = rng.choice(IDENTITY[name].answers)
     return Item(turns(question, answer), answer, {"kind": name, "aspect": name, "question": question})
 
