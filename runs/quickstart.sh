@@ -15,15 +15,15 @@ BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
 SFT="--init-lr-frac 0.7 --save-every 200"
-RL="--skills format --num-iterations 80 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
+RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
 BASE_EVAL=""
 CHAT_EVAL=""
 
 # In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
-    SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,663 for all conversations
-    RL="${RL/iterations 80/iterations 40}"
+    SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,707 for all conversations
+    RL="${RL/iterations 100/iterations 40}"
 }
 
 use_smoke_settings() { # every stage once, in seconds; the model learns nothing
