@@ -15,7 +15,8 @@ BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
 SFT="--init-lr-frac 0.7 --save-every 200"
-RL="--skills format --num-iterations 100 --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
+RL_STEPS=100
+RL="--skills format --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
 BASE_EVAL=""
 CHAT_EVAL=""
 
@@ -23,7 +24,7 @@ CHAT_EVAL=""
 use_quick_settings() {
     EXERCISES=""
     SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,707 for all conversations
-    RL="${RL/iterations 100/iterations 40}"
+    RL_STEPS=40
 }
 
 use_smoke_settings() { # every stage once, in seconds; the model learns nothing
@@ -34,7 +35,8 @@ use_smoke_settings() { # every stage once, in seconds; the model learns nothing
     EXERCISES="${EXERCISES:+--num-iterations 2}"
     OWN_MID="--num-iterations 2"
     SFT="--num-iterations 2"
-    RL="--num-iterations 2 --prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"
+    RL_STEPS=2
+    RL="--prompts-per-step 2 --num-samples 2 --max-new-tokens 16 --eval-items 4"
     BASE_EVAL="--eval-tokens 1024"
     CHAT_EVAL="--max-items 4 --skills facts,arithmetic"
 }
@@ -62,7 +64,7 @@ run_stages() { # stage HEADLINE, the FILE that exists once it is finished, COMMA
         say "RL and the skills belong to the embedded world; a model of your own chats does without"
     else
         stage "RL: practises what can be checked" "runs/rl/$TAG/result.json" \
-            scripts.chat_rl $train $RL
+            scripts.chat_rl $train --num-iterations $RL_STEPS $RL
         for source in sft rl; do
             stage "Skills after $source" "runs/$source/$TAG/chat_eval.json" \
                 scripts.chat_eval --source $source --model-tag $TAG $CHAT_EVAL
