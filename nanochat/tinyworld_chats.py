@@ -57,9 +57,9 @@ def story(rng: random.Random, split: str) -> Item:
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
           "followup": followup}
-WEIGHTS = {"facts": 20, "identity": 26, "arithmetic": 10, "letters": 12, "reading": 18, "memory": 6, "story": 6,
-           "unknown": 6, "comparing": 6, "format": 9, "followup": 6}
-UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 5}
+WEIGHTS = {"facts": 20, "identity": 31, "arithmetic": 10, "letters": 10, "reading": 18, "memory": 6, "story": 5,
+           "unknown": 5, "comparing": 6, "format": 9, "followup": 6}
+UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
 MIXED = {"facts": 4, "identity": 2, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,

@@ -12,6 +12,7 @@ import re
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, HURRIED_SHARE, JOBS, MONTHS, OWN_SHARE,
                                 PETS, PLACES, Asks, capital, dress, hurried, made_name, people, person_name, say)
+from nanochat.tinyworld_doings import doings
 from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
 from nanochat.tinyworld_puzzles import draw_word, made_word
@@ -366,16 +367,12 @@ FAMILIAR = tuple(name for name, _ in people(random.Random("familiar"), "train", 
 FAMILIAR_SHARE = 0.7  # of the exercises are about these few: looking up is learnt in half of the steps (dev/LOG.md)
 
 
-def owners(rng: random.Random, kind: str) -> list[tuple[str, str]]:
-    """Two to six people, and of each something of a kind."""
-    values = {"name": lambda: [made_name(rng, "train") for _ in range(6)], "thing": lambda: rng.sample(GOODS, 6),
-              "number": lambda: [str(n) for n in rng.sample(range(1000), 6)], "place": lambda: rng.sample(PLACES, 6),
-              "job": lambda: rng.sample(JOBS, 6), "hobby": lambda: rng.sample(HOBBIES, 6),
-              "word": lambda: different_words(rng, 6)}[kind]()
-    count = rng.randrange(2, 7)
+DOINGS_SHARE = 0.5  # of the exercises tell what somebody did, the others what is whose
+
+
+def some_names(rng: random.Random, count: int) -> list[str]:
     is_familiar = rng.random() < FAMILIAR_SHARE
-    names = rng.sample(FAMILIAR, count) if is_familiar else [name for name, _ in people(rng, "train", count)]
-    return list(zip(names, values))
+    return rng.sample(FAMILIAR, count) if is_familiar else [name for name, _ in people(rng, "train", count)]
 
 
 def different_words(rng: random.Random, count: int) -> list[str]:
@@ -385,17 +382,35 @@ def different_words(rng: random.Random, count: int) -> list[str]:
     return list(found)
 
 
-def lookup(rng: random.Random) -> list[dict]:
-    """Several people and one thing about each; every one of them is asked for, one by one or all in one breath. From a
-    thousand different things it is learnt here who has what, which reading needs and does not teach (dev/LOG.md)."""
+def values_of(rng: random.Random, kind: str, count: int) -> list[str]:
+    """As many different values of a kind that somebody may own, be or like."""
+    return {"name": lambda: [made_name(rng, "train") for _ in range(count)], "thing": lambda: rng.sample(GOODS, count),
+            "number": lambda: [str(n) for n in rng.sample(range(1000), count)],
+            "place": lambda: rng.sample(PLACES, count), "job": lambda: rng.sample(JOBS, count),
+            "hobby": lambda: rng.sample(HOBBIES, count), "word": lambda: different_words(rng, count)}[kind]()
+
+
+def ownings(rng: random.Random, names: list[str]) -> list[tuple[str, tuple[str, str, str]]]:
+    """Of each person the same is told with another value: (sentence, (question, answer, who))."""
     form, kind, asks = rng.choice(LOOKUPS)
-    pairs = owners(rng, kind)
-    exchanges = []
-    for x, y in rng.sample(pairs, len(pairs)):
+    told = []
+    for x, y in zip(names, values_of(rng, kind, len(names))):
         question, reply = (say(rng, line, x=x, y=y) for line in rng.choice(asks))
-        exchanges.append((question, who_at_last(question, reply, x)))
+        told.append((say(rng, form, x=x, y=y), (question, reply, x)))
+    return told
+
+
+def lookup(rng: random.Random) -> list[dict]:
+    """Two to six people and one thing about each; every one of them is asked for, one by one or all in one breath. From
+    a thousand different things it is learnt here who has what, which reading needs and does not teach (dev/LOG.md)."""
+    names = some_names(rng, rng.randrange(2, 7))
+    if rng.random() < DOINGS_SHARE:
+        told = [(doing.told, rng.choice(doing.asks)) for doing in doings(rng, names)]
+    else:
+        told = ownings(rng, names)
+    exchanges = [(question, who_at_last(question, reply, x)) for _, (question, reply, x) in rng.sample(told, len(told))]
     if rng.random() < 0.5:
         exchanges = [tuple(" ".join(lines) for lines in zip(*exchanges))]
-    text = " ".join(say(rng, form, x=x, y=y) for x, y in pairs)
     (question, reply), *others = exchanges
+    text = " ".join(sentence for sentence, _ in told)
     return turns(in_frame(rng, "train", text, question), reply) + sum((turns(*exchange) for exchange in others), [])

@@ -90,11 +90,20 @@ def backward_order(model: GPT) -> list[str]:
     return [*used, "lm_head.weight"][::-1]
 
 
-def inherited_rates(plan: dict, total_batch_size: int, init_lr_frac: float) -> dict:
-    """Peak rates for a later stage: a fraction of the run it starts from, moved to its own batch size."""
-    scale = init_lr_frac * (total_batch_size / plan["total_batch_size"]) ** 0.5
-    return {name: plan[name] * scale for name in ("embedding_lr", "unembedding_lr", "matrix_lr")} | {
+def inherited_rates(plan: dict, total_batch_size: int, init_lr_frac: float,
+                    embedding_lr_frac: float | None = None) -> dict:
+    """Peak rates for a later stage: a fraction of the run it starts from, moved to its own batch size. The embeddings
+    may have a fraction of their own."""
+    scale = (total_batch_size / plan["total_batch_size"]) ** 0.5
+    fractions = {"embedding_lr": embedding_lr_frac or init_lr_frac, "unembedding_lr": init_lr_frac,
+                 "matrix_lr": init_lr_frac}
+    return {name: plan[name] * fraction * scale for name, fraction in fractions.items()} | {
         "weight_decay": plan["weight_decay"]}
+
+
+def require_lr_frac(flag: str, fraction: float | None):
+    if fraction is not None and not 0 < fraction <= 10:
+        raise UserError(f"{flag} {fraction:g}: above 0, usually at most 1")
 
 
 def is_due(step: int, every: int | None, last: int) -> bool:

@@ -14,7 +14,7 @@ RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a 
 BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save-every 100"
 EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
-SFT="--init-lr-frac 0.7 --save-every 200"
+SFT="--init-lr-frac 0.7 --embedding-lr-frac 1.4 --save-every 200"
 RL_STEPS=100
 RL="--skills format --prompts-per-step 64 --replay 192 --init-lr-frac 0.12 --max-new-tokens 80 --eval-every 50"
 BASE_EVAL=""
@@ -23,7 +23,7 @@ CHAT_EVAL=""
 # In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
-    SFT="--source base --init-lr-frac 0.56 --save-every 200 --num-iterations 1150" # of 2,707 for all conversations
+    SFT="--source base --init-lr-frac 0.56 --embedding-lr-frac 1.12 --save-every 200 --num-iterations 800" # of some 1,570
     RL_STEPS=40
 }
 

@@ -47,7 +47,7 @@ from nanochat.schedules import linear_to_zero
 from nanochat.task import Task
 from nanochat.task_eval import TaskResult, describe_habits, evaluate_task, sha256_of_items
 from nanochat.train_loop import (Meter, build_optimizer, compile_for, inherited_rates, is_due, print_step,
-                                 require_interval, should_compile, train_step)
+                                 require_interval, require_lr_frac, should_compile, train_step)
 from nanochat.watchdog import Watchdog
 from nanochat.tinyworld_chats import SKILLS, UNGRADED, conversation
 from tasks.registry import build_task
@@ -111,8 +111,7 @@ def check_flags(args):
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: at least {least}")
     if not 0 < args.temperature <= 2:
         raise UserError(f"--temperature {args.temperature:g}: above 0, at most 2; a group needs different answers")
-    if not 0 < args.init_lr_frac <= 10:
-        raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
+    require_lr_frac("--init-lr-frac", args.init_lr_frac)
     if not 0 <= args.kl <= 10:
         raise UserError(f"--kl {args.kl:g}: from 0, which is none, to 10; usually 0.001 to 0.1")
     if args.clip is not None and args.updates_per_batch == 1:

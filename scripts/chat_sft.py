@@ -26,12 +26,12 @@ from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
-                                 require_interval, should_compile, train_step)
+                                 require_interval, require_lr_frac, should_compile, train_step)
 from nanochat.watchdog import Watchdog
 from tasks.training import TASKS_HELP, load_mixture
 
 MOMENTUM = 0.95
-NUM_GENERATED = 172_000  # conversations of the embedded world, without --data or --tasks
+NUM_GENERATED = 100_000  # conversations of the embedded world, without --data or --tasks
 
 
 def build_parser():
@@ -52,6 +52,7 @@ def build_parser():
     parser.add_argument("--device-batch-size", type=int, help="rows per forward pass (default: what suits the device)")
     parser.add_argument("--init-lr-frac", type=float, default=0.5,
                         help="of the peak rates of the stage it starts from (default 0.5)")
+    parser.add_argument("--embedding-lr-frac", type=float, help="the same of the embeddings alone (default: the same)")
     parser.add_argument("--warmdown-ratio", type=float, default=1.0,
                         help="share of the run that cools down (default 1)")
     parser.add_argument("--eval-every", type=int, help="steps between validation losses (default: only at the end)")
@@ -63,8 +64,8 @@ def check_flags(args):
         require_interval("--" + flag.replace("_", "-"), getattr(args, flag))
     if not 0 <= args.warmdown_ratio <= 1:
         raise UserError(f"--warmdown-ratio {args.warmdown_ratio:g}: between 0 and 1")
-    if not 0 < args.init_lr_frac <= 10:
-        raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
+    require_lr_frac("--init-lr-frac", args.init_lr_frac)
+    require_lr_frac("--embedding-lr-frac", args.embedding_lr_frac)
     if args.num_iterations is not None and args.num_iterations < 1:
         raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
     if args.stage == "mid" and args.source == "mid":
@@ -98,7 +99,8 @@ def main(args):
                                                       args.device_batch_size, source_plan["total_batch_size"])
     rows_per_step = total_batch_size // sequence_len
     last = args.num_iterations or math.ceil(rows_per_epoch(chats.train, sequence_len, args.seed) / rows_per_step)
-    rates = inherited_rates(source_plan, total_batch_size, args.init_lr_frac)
+    rates = inherited_rates(source_plan, total_batch_size, args.init_lr_frac, args.embedding_lr_frac)
+    rates["weight_decay"] = 0.0  # what a base model gains from, and half of SFT's speed (dev/LOG.md)
     use_compile = should_compile(config, last * total_batch_size, device)
 
     # -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from nanochat.saver import Saver, StopSignal
 from nanochat.scaling import batch_sizes
 from nanochat.schedules import lr_multiplier
 from nanochat.train_loop import (Meter, build_optimizer, collect_garbage_by_hand, inherited_rates, is_due, print_step,
-                                 require_interval, should_compile, train_step)
+                                 require_interval, require_lr_frac, should_compile, train_step)
 from nanochat.watchdog import Watchdog
 from tasks.training import TASKS_HELP, load_mixture
 
@@ -63,8 +63,7 @@ def check_flags(args):
         require_interval("--" + flag.replace("_", "-"), getattr(args, flag))
     if not (0 <= args.warmdown_ratio <= 1 and 0 <= args.final_lr_frac <= 1 and 0 <= args.text_ratio < 1):
         raise UserError("--warmdown-ratio and --final-lr-frac lie between 0 and 1, --text-ratio from 0 to below 1")
-    if not 0 < args.init_lr_frac <= 10:
-        raise UserError(f"--init-lr-frac {args.init_lr_frac:g}: above 0, usually at most 1")
+    require_lr_frac("--init-lr-frac", args.init_lr_frac)
     if args.num_iterations is not None and args.num_iterations < 1:
         raise UserError(f"--num-iterations {args.num_iterations}: at least 1")
     if args.text_data is not None and args.text_ratio == 0:

@@ -322,7 +322,7 @@ def test_quick_makes_a_model_of_its_own_by_fewer_steps(house):
     assert names(long) == WORLD_STAGES and names(quick) == WORLD_STAGES[:3] + WORLD_STAGES[4:]
     assert all("--model-tag quickstart-quick " in f"{line} " for line in quick[1:])
     assert "--source base" in quick[3]  # nothing between, see runs/quickstart.sh
-    for i, steps in ((3, 1150), (4, 40)):
+    for i, steps in ((3, 800), (4, 40)):
         assert re.findall(r"--num-iterations (\d+)", quick[i]) == [str(steps)]
     assert quickstart(house, "--quick")[1] == [] and names(quickstart(house)[1]) == ["report"]
 

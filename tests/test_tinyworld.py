@@ -17,13 +17,14 @@ from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name_of, made_name, person_name, spans,
                                 spliced_name, split_of, with_articles)
 from nanochat.tinyworld_chats import SKILLS, TRAIN_ONLY, conversations, exercise, item
+from nanochat.tinyworld_doings import ACTS, COUNTED, GAVE, HABITS, PUT, SPOTTED, doings
 from nanochat.tinyworld_facts import CLAUSE_FRAMES, FACTS, NAME_FRAMES
 from nanochat.tinyworld_grade import grade
-from nanochat.tinyworld_plots import OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
+from nanochat.tinyworld_plots import DEEDS, OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, letters_answer
-from nanochat.tinyworld_recall import (ASIDES, MEMORIES, POOLS, READING_FRAMES, loosely, lookup, memory_asks, pool_of,
-                                       who_at_last)
+from nanochat.tinyworld_recall import (ASIDES, ASKS_WHO, MEMORIES, POOLS, READING_FRAMES, loosely, lookup, memory_asks,
+                                       pool_of, some_names, who_at_last)
 from nanochat.tinyworld_scenes import SCENES, TRAITS
 from nanochat.tinyworld_tales import WISH_ASKS
 from nanochat.tinyworld_wordings import (IDENTITY_ASKS, LETTER_ASKS, MEMORY_ASKS, MEMORY_TELLS, MORE_CLAUSE_FRAMES,
@@ -324,6 +325,39 @@ def test_what_training_has_to_itself_tells_and_asks_nothing_as_a_held_out_scene_
 def test_an_exercise_in_looking_up_shows_no_seams():
     for seed in range(300):
         assert not re.search(r"[{}\[\]|]", " ".join(message["content"] for message in lookup(random.Random(seed))))
+
+
+def told_beside_each_other(num=400):
+    for seed in range(num):
+        rng = random.Random(seed)
+        yield list(doings(rng, some_names(rng, rng.randrange(2, 7))))
+
+
+def test_a_doing_is_answered_by_its_own_sentence_alone():
+    """Whoever finds the one sentence that has all words of "Who ...?" has the answer, and nobody else did it."""
+    for told in told_beside_each_other():
+        for doing in told:
+            for question, reply, who in doing.asks:
+                assert question.endswith("?") and reply.endswith(".") and reply[0].isupper(), (question, reply)
+                asked = ASKS_WHO.fullmatch(question)
+                words = {word for word in re.findall(r"[\w']+", asked[1] if asked else "")} - {"the", "a", "an", "some"}
+                fits = [other for other in told if words <= set(re.findall(r"[\w']+", other.told))]
+                assert not asked or fits == [doing] and who.replace("your ", "my ").lower() in doing.told.lower(), told
+
+
+def test_somebody_is_the_same_in_the_story_the_question_and_the_answer():
+    """"my aunt" of the one who asks is "your aunt" in the answer."""
+    asked = [ask for told in told_beside_each_other() for doing in told for ask in doing.asks]
+    assert not [reply for _, reply, who in asked if re.search(r"\b[Mm]y\b", reply + who)]
+    assert any("my aunt" in question for question, *_ in asked) and len({who for *_, who in asked}) > 300
+
+
+def test_no_verb_that_only_held_out_scenes_have_is_practised():
+    verbs = [(base, split_of("verb", kind, base)) for kind, known, *_ in DEEDS for base, _ in known]
+    held_out = {base for base, _ in verbs} - {base for base, split in verbs if split == "train"}
+    practised = {base for verbs, *_ in ACTS for _, base in verbs} | {
+        base for table in (SPOTTED, GAVE, PUT, COUNTED) for _, base in table} | {base for _, base, _ in HABITS}
+    assert len(held_out) > 20 and len(practised) > 80 and not practised & held_out
 
 
 def test_strange_words_are_for_training_alone():
