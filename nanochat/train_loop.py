@@ -93,12 +93,12 @@ def backward_order(model: GPT) -> list[str]:
 def inherited_rates(plan: dict, total_batch_size: int, init_lr_frac: float,
                     embedding_lr_frac: float | None = None) -> dict:
     """Peak rates for a later stage: a fraction of the run it starts from, moved to its own batch size. The embeddings
-    may have a fraction of their own."""
+    may have a fraction of their own. Weight decay, which a base model gains from and a later one loses by, stays behind
+    (dev/LOG.md)."""
     scale = (total_batch_size / plan["total_batch_size"]) ** 0.5
     fractions = {"embedding_lr": embedding_lr_frac or init_lr_frac, "unembedding_lr": init_lr_frac,
                  "matrix_lr": init_lr_frac}
-    return {name: plan[name] * fraction * scale for name, fraction in fractions.items()} | {
-        "weight_decay": plan["weight_decay"]}
+    return {name: plan[name] * fraction * scale for name, fraction in fractions.items()} | {"weight_decay": 0.0}
 
 
 def require_lr_frac(flag: str, fraction: float | None):

@@ -192,7 +192,7 @@ def main(args):
     source_plan = source["config"]["settings"]["plan"]
     device_batch_size, _ = batch_sizes(config.sequence_len, 1, device.type, None, args.device_batch_size,
                                        source_plan["total_batch_size"])
-    rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac) | {"weight_decay": 0.0}
+    rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac)
     last = args.num_iterations
     # About half of the answers are in groups that agree, which teach nothing.
     num_tokens = last * (args.prompts_per_step * args.num_samples // 2 + num_replayed) * MEAN_TOKENS

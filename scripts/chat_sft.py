@@ -100,7 +100,6 @@ def main(args):
     rows_per_step = total_batch_size // sequence_len
     last = args.num_iterations or math.ceil(rows_per_epoch(chats.train, sequence_len, args.seed) / rows_per_step)
     rates = inherited_rates(source_plan, total_batch_size, args.init_lr_frac, args.embedding_lr_frac)
-    rates["weight_decay"] = 0.0  # what a base model gains from, and half of SFT's speed (dev/LOG.md)
     use_compile = should_compile(config, last * total_batch_size, device)
 
     # -----------------------------------------------------------------------------

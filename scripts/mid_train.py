@@ -100,6 +100,7 @@ def main(args):
                                                       args.device_batch_size, base_plan["total_batch_size"])
     last = args.num_iterations or max(1, sum(map(len, documents)) // total_batch_size)
     rates = inherited_rates(base_plan, total_batch_size, args.init_lr_frac)
+    rates["weight_decay"] = base_plan["weight_decay"]  # pretraining goes on; without was not tried
     use_compile = should_compile(config, last * total_batch_size, device)
 
     # -----------------------------------------------------------------------------

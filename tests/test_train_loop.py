@@ -89,7 +89,7 @@ def test_every_parameter_is_in_exactly_one_group():
 def test_rates_of_a_later_stage_are_a_fraction_moved_to_its_batch():
     plan = {"embedding_lr": 0.4, "unembedding_lr": 0.2, "matrix_lr": 0.1, "weight_decay": 0.3, "total_batch_size": 1024}
     assert inherited_rates(plan, 4096, 0.5) == {"embedding_lr": 0.4, "unembedding_lr": 0.2, "matrix_lr": 0.1,
-                                                "weight_decay": 0.3}
+                                                "weight_decay": 0.0}
     assert inherited_rates(plan, 4096, 0.5, 1.0) == inherited_rates(plan, 4096, 0.5) | {"embedding_lr": 0.8}
 
 
