@@ -94,6 +94,7 @@ def build_parser():
     parser.add_argument("--kl", type=float, default=0.0, help="coefficient of the KL to the starting policy, per "
                         "token, on the answers of an update; keeps a second copy of the model (default 0: none)")
     parser.add_argument("--init-lr-frac", type=float, default=0.05, help="of the SFT's peak rates (default 0.05)")
+    parser.add_argument("--embedding-lr-frac", type=float, help="the same of the embeddings alone (default: the same)")
     parser.add_argument("--eval-every", type=int, help="steps between validation accuracies (default: only at the end)")
     parser.add_argument("--eval-items", type=int, default=100, help="validation questions per skill or task "
                         "(default 100)")
@@ -112,6 +113,7 @@ def check_flags(args):
     if not 0 < args.temperature <= 2:
         raise UserError(f"--temperature {args.temperature:g}: above 0, at most 2; a group needs different answers")
     require_lr_frac("--init-lr-frac", args.init_lr_frac)
+    require_lr_frac("--embedding-lr-frac", args.embedding_lr_frac)
     if not 0 <= args.kl <= 10:
         raise UserError(f"--kl {args.kl:g}: from 0, which is none, to 10; usually 0.001 to 0.1")
     if args.clip is not None and args.updates_per_batch == 1:
@@ -192,7 +194,8 @@ def main(args):
     source_plan = source["config"]["settings"]["plan"]
     device_batch_size, _ = batch_sizes(config.sequence_len, 1, device.type, None, args.device_batch_size,
                                        source_plan["total_batch_size"])
-    rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac)
+    rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac,
+                            args.embedding_lr_frac)
     last = args.num_iterations
     # About half of the answers are in groups that agree, which teach nothing.
     num_tokens = last * (args.prompts_per_step * args.num_samples // 2 + num_replayed) * MEAN_TOKENS
