@@ -57,8 +57,8 @@ from tasks.tinyworld import TinyWorld
 MOMENTUM = 0.85           # short memory: the policy that sampled a gradient is gone after a few steps
 POOL_SIZE = 5_000         # training questions per skill
 REPLAY_SEED = 2           # added to --seed: SFT adds 1, so what is replayed was not in its conversations
-# Beside their share (dev/LOG.md): who practises answers gives one to everything, knows a little less by heart, and in one
-# seed of three did sums or stories, comparing or second questions worse.
+# Beside their share (dev/LOG.md): who practises answers gives one to everything, knows a little less by heart, and in
+# one seed of three did sums or stories, comparing or second questions worse.
 OFTEN_REPLAYED = ("unknown", "facts", "identity", "arithmetic", "reading", "story", "comparing", "followup", "followup")
 MEAN_TOKENS = 32          # of a sequence that is trained on: the embedded world's; others are longer
 SKILL_TOKENS = 96         # room for an answer of the embedded world
