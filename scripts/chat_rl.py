@@ -59,7 +59,8 @@ POOL_SIZE = 5_000         # training questions per skill
 REPLAY_SEED = 2           # added to --seed: SFT adds 1, so what is replayed was not in its conversations
 # Beside their share (dev/LOG.md): who practises answers gives one to everything, knows a little less by heart, and in
 # one seed of three did sums or stories, comparing or second questions worse.
-OFTEN_REPLAYED = ("unknown", "facts", "identity", "arithmetic", "reading", "story", "comparing", "followup", "followup")
+OFTEN_REPLAYED = ("unknown", "facts", "identity", "arithmetic", "reading", "story", "story", "comparing", "followup",
+                  "followup")
 MEAN_TOKENS = 32          # of a sequence that is trained on: the embedded world's; others are longer
 SKILL_TOKENS = 96         # room for an answer of the embedded world
 REWARD_SEC = 5.0          # for one call of a person's reward function
