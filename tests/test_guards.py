@@ -160,7 +160,7 @@ def test_a_rollback_of_sft_resumed_from_an_older_step_still_skips_its_batches(ho
 def test_a_rollback_of_rl_resumed_from_an_older_step_still_skips_its_questions(home, monkeypatch):
     train(base_train, f"{BASE} {text_flags()} --num-iterations 2")
     train(chat_sft, f"{CHAT} {chat_flags()} --source base --num-iterations 2")
-    flags = f"{RL} --num-iterations 8 --save-every 3"
+    flags = f"{RL} --replay 12 --num-iterations 8 --save-every 3"  # so that every step has something to learn from
     with monkeypatch.context() as patch:
         damage(patch, lambda call: call in (4, 5, 6), chat_rl)
         record = train(chat_rl, flags)
