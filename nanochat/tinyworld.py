@@ -56,6 +56,16 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def table(text: str) -> tuple[str, ...]:
+    """The entries of "red, dark blue", written over any number of lines."""
+    return tuple(" ".join(text.split()).split(", "))
+
+
+def table_of_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """The entries of "buy:bought, pick up:picked up"."""
+    return tuple(tuple(entry.split(":")) for entry in table(text))
+
+
 OWN_SHARE = {"train": 0.4, "val": 0.25, "test": 0.25}  # of questions are worded as only their split does
 
 

@@ -8,22 +8,12 @@ of verbs and things; a verb that only a held-out scene has is in none of them.
 import random
 from typing import Iterator, NamedTuple
 
-from nanochat.tinyworld import DAYS, capital, people, with_articles
-
-
-def _verbs(text: str) -> tuple[tuple[str, str], ...]:
-    """(past or third person, base) of each: "baked:bake"."""
-    return tuple(tuple(pair.split(":")) for pair in _things(text))
-
-
-def _things(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(text.split()).split(", "))
-
+from nanochat.tinyworld import DAYS, capital, people, table, table_of_pairs, with_articles
 
 # -----------------------------------------------------------------------------
 # Who, and what they do
 
-OTHERS = _things("""
+OTHERS = table("""
 Mum, Dad, Grandma, Grandpa, Aunt Vera, Uncle Paul, Mrs Brown, Mr Green, Doctor Hill, Captain Finn, the teacher, the
 boy, the girl, the old man, the old woman, the neighbour, the king, the queen, the prince, the princess, the baby,
 the postman, the baker, the farmer, the nurse, the judge, the thief, the pirate, the giant, the wizard, the clerk,
@@ -31,60 +21,61 @@ the stranger, my sister, my brother, my cousin, my friend, my uncle, my aunt, th
 rabbit, the parrot, the hen, the pony, the goat, the monkey, the robot, the doll, the bear, the lion, the elephant,
 the penguin, the tiger, the hedgehog, the duck""")
 
-WRITTEN = _things("""
+WRITTEN = table("""
 letter, poem, diary, newspaper, magazine, recipe, map, postcard, novel, report, song, list, note, fairy tale, comic""")
-BUILT = _things("""
+BUILT = table("""
 shed, fence, wall, table, chair, shelf, bench, cupboard, door, gate, roof, kennel, raft, tent, ramp, desk, cradle,
 stable, snowman, sandcastle, tree house, bird house""")
-CARRIED = _things("""
+CARRIED = table("""
 hammer, nail, camera, radio, telephone, watch, ring, coin, wallet, purse, key, bag, suitcase, bottle, mug, knife,
 fork, pan, kettle, brush, comb, towel, carpet, vase, pillow case, chess set, teddy bear, computer, pencil, ruler,
 globe, microscope, telescope, compass, calendar, stamp, medal, crown, sword, shield, treasure chest""")
-ACTS = (  # verbs, what stands before the thing, things
-    (_verbs("ate:eat, cut:cut, tasted:taste, shared:share, sliced:slice, wrapped up:wrap up"), "a ", _things("""
+ACTS = (  # verbs (past, base), what stands before the thing, things
+    (table_of_pairs("ate:eat, cut:cut, tasted:taste, shared:share, sliced:slice, wrapped up:wrap up"),
+     "a ", table("""
 pie, tart, loaf, pizza, pancake, bagel, pretzel, sandwich, sausage, pudding, dumpling, bun, omelette, doughnut,
 waffle, brownie, roll, gingerbread man, birthday cake, cheese roll, apple pie, steak, lobster""")),
-    (_verbs("wore:wear, sewed:sew, folded:fold, ironed:iron, tore:tear, tried on:try on, dyed:dye"), "a ", _things("""
+    (table_of_pairs("wore:wear, sewed:sew, folded:fold, ironed:iron, tore:tear, tried on:try on, dyed:dye"), "a ", table("""
 sweater, scarf, jacket, skirt, shirt, dress, cap, vest, shawl, apron, cloak, poncho, tie, belt, blouse, jumper,
 raincoat, swimsuit, bathrobe, nightgown, woollen hat, straw hat""")),
-    (_verbs("drank:drink, poured:pour, spilled:spill, heated:heat, brewed:brew"), "some ", _things("""
+    (table_of_pairs("drank:drink, poured:pour, spilled:spill, heated:heat, brewed:brew"), "some ", table("""
 tea, coffee, juice, lemonade, cocoa, water, cider, broth, syrup, orange juice, hot milk, mint tea, ginger ale""")),
-    (_verbs("played:play, tuned:tune, practised:practise, heard:hear"), "the ", _things("""
+    (table_of_pairs("played:play, tuned:tune, practised:practise, heard:hear"), "the ", table("""
 violin, piano, flute, guitar, trumpet, cello, harp, accordion, banjo, trombone, organ, recorder, clarinet, drum""")),
-    (_verbs("planted:plant, watered:water, trimmed:trim, dug up:dig up"), "a ", _things("""
+    (table_of_pairs("planted:plant, watered:water, trimmed:trim, dug up:dig up"), "a ", table("""
 oak, pine, birch, willow, bush, cactus, fern, hedge, vine, rose bush, cherry tree, lemon tree, apple tree""")),
-    (_verbs("met:meet, fed:feed, chased:chase, painted:paint, rescued:rescue, tamed:tame"), "a ", _things("""
+    (table_of_pairs("met:meet, fed:feed, chased:chase, painted:paint, rescued:rescue, tamed:tame"), "a ", table("""
 fox, owl, deer, badger, squirrel, wolf, frog, snake, swan, goose, crow, robin, beetle, spider, camel, giraffe, zebra,
 seal, whale, dolphin, snail, butterfly, moth, donkey, sheep, cow, pig, kitten, puppy, dragon""")),
-    (_verbs("rode:ride, drove:drive, parked:park, hired:hire, crashed:crash, towed:tow"), "a ", _things("""
+    (table_of_pairs("rode:ride, drove:drive, parked:park, hired:hire, crashed:crash, towed:tow"), "a ", table("""
 bike, tractor, van, lorry, truck, bus, taxi, scooter, motorbike, sledge, cart, car, train, boat, ship, balloon""")),
-    (_verbs("read:read, wrote:write, copied:copy, hid:hide, translated:translate, posted:post"), "a ", WRITTEN),
-    (_verbs("built:build, sawed:saw, broke:break, mended:mend, cleaned:clean, varnished:varnish"), "a ", BUILT),
-    (_verbs("bought:buy, sold:sell, found:find, lost:lose, kept:keep, chose:choose, dropped:drop, won:win"),
+    (table_of_pairs("read:read, wrote:write, copied:copy, hid:hide, translated:translate, posted:post"), "a ", WRITTEN),
+    (table_of_pairs("built:build, sawed:saw, broke:break, mended:mend, cleaned:clean, varnished:varnish"), "a ", BUILT),
+    (table_of_pairs("bought:buy, sold:sell, found:find, lost:lose, kept:keep, chose:choose, dropped:drop, won:win"),
      "a ", CARRIED),
-    (_verbs("studied:study, learned:learn, taught:teach, explained:explain"), "", _things("""
+    (table_of_pairs("studied:study, learned:learn, taught:teach, explained:explain"), "", table("""
 history, geography, maths, Latin, French, Spanish, Chinese, music, biology, physics, poetry, grammar, spelling""")),
-    (_verbs("threw:throw, hit:hit, caught:catch, rolled:roll"), "the ", _things("""
+    (table_of_pairs("threw:throw, hit:hit, caught:catch, rolled:roll"), "the ", table("""
 football, tennis ball, snowball, stone, apple, pebble, log, barrel, hoop, dice, egg, coconut""")),
-    (_verbs("visited:visit, left:leave, reached:reach, described:describe, guarded:guard"), "the ", _things("""
+    (table_of_pairs("visited:visit, left:leave, reached:reach, described:describe, guarded:guard"), "the ", table("""
 palace, temple, desert, volcano, hospital, station, circus, jungle, island, waterfall, cave, factory, hotel, cinema,
 bank, chapel, lake, forest, mountain, village, garden""")),
-    (_verbs("missed:miss, cancelled:cancel, delayed:delay, enjoyed:enjoy"), "the ", _things("""
+    (table_of_pairs("missed:miss, cancelled:cancel, delayed:delay, enjoyed:enjoy"), "the ", table("""
 flight, ferry, concert, lesson, party, match, film, wedding, picnic, parade, race, meeting, fair, play, show, trip""")),
-    (_verbs("closed:close, locked:lock, unlocked:unlock, knocked at:knock at"), "the ", _things("""
+    (table_of_pairs("closed:close, locked:lock, unlocked:unlock, knocked at:knock at"), "the ", table("""
 front door, back door, window, garden gate, cellar, safe, drawer, garage, cage, box, trunk, barn""")),
 )
-SPOTTED = _verbs("""
+SPOTTED = table_of_pairs("""
 slept:sleep, sat:sit, waited:wait, stood:stand, lay:lie, cried:cry, sang:sing, danced:dance, rested:rest, fell
 asleep:fall asleep, got lost:get lost, had lunch:have lunch, did homework:do homework""")
-SPOTS = _things("""
+SPOTS = table("""
 on the sofa, under the table, behind the curtain, in the kitchen, in the attic, in the bathtub, on the balcony, by
 the fire, under the bed, on the stairs, in the garage, in the hall, on the roof, beside the pond, in the tall grass,
 under the oak, in a hammock, on the swing, at the bus stop, in the tent, on the carpet, behind the shed, near the
 fountain, in the cellar, in the bathroom, next to the stove, on the train, in the waiting room, in front of the
 mirror, between two trees, on the beach, at the dentist's, in the lift, on the ship, in the corner, outside the shop,
 inside the barn, on a bench, in the classroom, at the station, in bed, on the bridge""")
-HABITS = tuple((does, do, _things(things)) for does, do, things in (
+HABITS = tuple((does, do, table(things)) for does, do, things in (
     ("gathers", "gather", "stamps, shells, coins, buttons, postcards, leaves, stones, dolls, insects, autographs"),
     ("speaks", "speak", "French, Spanish, Dutch, Polish, Greek, Turkish, Arabic, Hindi, Japanese, Swedish"),
     ("plays", "play", "chess, football, tennis, cards, hockey, golf, volleyball, dominoes, the piano, the drums"),
@@ -100,14 +91,15 @@ HABITS = tuple((does, do, _things(things)) for does, do, things in (
     ("wants", "want", "a puppy, a bicycle, a holiday, a day off, peace and quiet, a tree house, a guitar"),
     ("repairs", "repair", "clocks, bicycles, shoes, radios, roofs, boats, cameras, violins")))
 GIVEN = WRITTEN + CARRIED
-GAVE = _verbs("gave:give, threw:throw, lent:lend, showed:show, sold:sell, brought:bring, promised:promise, handed:hand")
-PUT = _verbs("put:put, left:leave, kept:keep, placed:place, stored:store")
-WHERE_PUT = _things("""
+GAVE = table_of_pairs("gave:give, threw:throw, lent:lend, showed:show, sold:sell, brought:bring, promised:promise, handed:hand")
+PUT = table_of_pairs("put:put, left:leave, kept:keep, placed:place, stored:store")
+WHERE_PUT = table("""
 in the drawer, on the shelf, under the pillow, in the basket, behind the clock, in the oven, in the fridge, on the
 windowsill, under the carpet, in the cupboard, on the desk, in the suitcase, behind the books, in the wardrobe, in
 the shed, in the pocket, on the table, under the bench, in the trunk, on top of the piano""")
-COUNTED = _verbs("picked:pick, counted:count, sold:sell, bought:buy, saw:see, ate:eat, found:find, drew:draw")
-MANY = _things("""
+COUNTED = table_of_pairs("""
+picked:pick, counted:count, sold:sell, bought:buy, saw:see, ate:eat, found:find, drew:draw""")
+MANY = table("""
 apples, lemons, peaches, oranges, figs, nuts, eggs, radishes, onions, peppers, tomatoes, cucumbers, raspberries,
 cookies, sweets, buns, oysters, mushrooms, sunflowers, chestnuts, potatoes, olives""")
 

@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, JOBS, MONTHS, PETS, PLACES,
-                                QUANTITIES, WEATHER, capital, cast_people, expand, made_name, say, split_of)
+                                QUANTITIES, WEATHER, capital, cast_people, expand, made_name, say, split_of,
+                                table_of_pairs)
 from nanochat.tinyworld_scenes import SCENES, TRAITS
 
 POOLS = {"c": COLOURS, "p": PLACES, "t": GOODS, "f": FOODS, "k": PETS, "j": JOBS, "l": FLOWERS, "q": QUANTITIES,
@@ -296,12 +297,8 @@ OWN_PLOTS = {
 # Improvised scenes: who did what to what, from verbs that fit together anyhow. Without them a model reads the plots
 # above and no others (dev/LOG.md). Each kind of object: verbs as base:past, the statement, the questions.
 
-def _verbs(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple(tuple(part.strip() for part in verb.split(":")) for verb in text.replace("\n", " ").split(","))
-
-
 DEEDS = (
-    ("t", _verbs("""
+    ("t", table_of_pairs("""
 buy:bought, lose:lost, find:found, paint:painted, break:broke, mend:mended, sell:sold, hide:hid, borrow:borrowed,
 carry:carried, steal:stole, clean:cleaned, wash:washed, drop:dropped, draw:drew, want:wanted, throw:threw,
 keep:kept, forget:forgot, take:took, lend:lent, miss:missed, build:built, win:won, open:opened, see:saw, make:made,
@@ -316,7 +313,7 @@ on, wait for:waited for, get rid of:got rid of, sketch:sketched, swap:swapped, g
      (("[Who|Which person|Say who|So who] {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
       ("[What did {x} {base}|What was it that {x} {past}|Which thing did {x} {base}]?", "y", "{x} {past} a {y}."),
       ("[What|Which] colour [was the {y}|did the {y} have]?", "c", "The {y} was {c}."))),
-    ("f", _verbs("""
+    ("f", table_of_pairs("""
 eat:ate, cook:cooked, bring:brought, share:shared, taste:tasted, smell:smelled, burn:burned, pack:packed,
 order:ordered, sell:sold, serve:served, try:tried, hate:hated, love:loved, steal:stole, offer:offered, warm:warmed,
 bake:baked, buy:bought, fry:fried, boil:boiled, chew:chewed, mix:mixed, prepare:prepared, refuse:refused,
@@ -326,7 +323,7 @@ choose:chose, leave:left, find:found, spill:spilled, carry home:carried home, th
      "{x} {past} [some |the |]{y}[.|.| at noon.| in the morning.| on {d}.]",
      (("[Who|Which person|Say who|So who] {past} [the |]{y}?", "x", "{x} {past} the {y}."),
       ("[What did {x} {base}|What was it that {x} {past}|Which food did {x} {base}]?", "y", "{x} {past} {y}."))),
-    ("k", _verbs("""
+    ("k", table_of_pairs("""
 feed:fed, see:saw, chase:chased, follow:followed, draw:drew, catch:caught, hear:heard, love:loved, wash:washed,
 call:called, stroke:stroked, fear:feared, find:found, hug:hugged, train:trained, photograph:photographed, buy:bought,
 sell:sold, rescue:rescued, adopt:adopted, lose:lost, paint:painted, carry:carried, watch:watched, brush:brushed,
@@ -338,7 +335,7 @@ wake:woke"""),
      (("[Who|Which person|Say who|So who] {past} [a|the] {y}?", "x", "{x} {past} the {y}."),
       ("[What did {x} {base}|Which animal did {x} {base}|Which animal was it that {x} {past}]?", "y",
       "{x} {past} a {y}."))),
-    ("p", _verbs("""
+    ("p", table_of_pairs("""
 go to:went to, walk to:walked to, wait at:waited at, sleep at:slept at, sit at:sat at, work at:worked at, play
 at:played at, sing at:sang at, run to:ran to, stop at:stopped at, live near:lived near, drive to:drove to, dance
 at:danced at, read at:read at, arrive at:arrived at, hurry to:hurried to, rest at:rested at, cycle to:cycled to, swim
@@ -350,7 +347,7 @@ to:returned to, meet friends at:met friends at"""),
      "[{x} {past} the {y}.|On {d} {x} {past} the {y}.|It was {w}, and {x} {past} the {y}.]",
      (("Who {past} the {y}?", "x", "{x} {past} the {y}."),
       ("Where did {x} {go}?", "y", "{x} {past} the {y}."))),
-    ("b", _verbs("""
+    ("b", table_of_pairs("""
 help:helped, visit:visited, call:called, follow:followed, thank:thanked, see:saw, teach:taught, meet:met,
 hug:hugged, write to:wrote to, wait for:waited for, play with:played with, dance with:danced with, greet:greeted,
 look for:looked for, laugh at:laughed at, sing for:sang for, cook for:cooked for, talk to:talked to, invite:invited,
@@ -363,7 +360,7 @@ save:saved"""),
      "{x} {past} {y}[.|.| on {d}.| near the {p}.| at the {p}.]",
      (("[Who|Whom|Which person] did {x} {base}?", "y", "{x} {past} {y}."),
       ("[Who|Which person|Say who|Who was it that] {past} {y}?", "x", "{x} {past} {y}."))),
-    ("g", _verbs("""
+    ("g", table_of_pairs("""
 give:gave, lend:lent, send:sent, sell:sold, bring:brought, hand:handed, throw:threw, buy:bought, make:made,
 build:built, knit:knitted, pass:passed, mail:mailed, leave:left, toss:tossed"""),
      "{x} {past} {y} a {o}[.|.| on {d}.| at the {p}.| as a present.]",
