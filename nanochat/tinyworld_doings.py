@@ -35,7 +35,8 @@ ACTS = (  # verbs (past, base), what stands before the thing, things
      "a ", table("""
 pie, tart, loaf, pizza, pancake, bagel, pretzel, sandwich, sausage, pudding, dumpling, bun, omelette, doughnut,
 waffle, brownie, roll, gingerbread man, birthday cake, cheese roll, apple pie, steak, lobster""")),
-    (table_of_pairs("wore:wear, sewed:sew, folded:fold, ironed:iron, tore:tear, tried on:try on, dyed:dye"), "a ", table("""
+    (table_of_pairs("wore:wear, sewed:sew, folded:fold, ironed:iron, tore:tear, tried on:try on, dyed:dye"),
+     "a ", table("""
 sweater, scarf, jacket, skirt, shirt, dress, cap, vest, shawl, apron, cloak, poncho, tie, belt, blouse, jumper,
 raincoat, swimsuit, bathrobe, nightgown, woollen hat, straw hat""")),
     (table_of_pairs("drank:drink, poured:pour, spilled:spill, heated:heat, brewed:brew"), "some ", table("""
@@ -91,7 +92,8 @@ HABITS = tuple((does, do, table(things)) for does, do, things in (
     ("wants", "want", "a puppy, a bicycle, a holiday, a day off, peace and quiet, a tree house, a guitar"),
     ("repairs", "repair", "clocks, bicycles, shoes, radios, roofs, boats, cameras, violins")))
 GIVEN = WRITTEN + CARRIED
-GAVE = table_of_pairs("gave:give, threw:throw, lent:lend, showed:show, sold:sell, brought:bring, promised:promise, handed:hand")
+GAVE = table_of_pairs("""
+gave:give, threw:throw, lent:lend, showed:show, sold:sell, brought:bring, promised:promise, handed:hand""")
 PUT = table_of_pairs("put:put, left:leave, kept:keep, placed:place, stored:store")
 WHERE_PUT = table("""
 in the drawer, on the shelf, under the pillow, in the basket, behind the clock, in the oven, in the fridge, on the
