@@ -251,11 +251,23 @@ def is_name_of(split: str, name: str) -> bool:
 
 def made_name(rng: random.Random, split: str) -> str:
     """An invented name such as Mirona or Talvo: 60,000 of them, so that no tokenizer learns them whole and a reader
-    must copy the pieces, as with the names that nobody foresaw."""
+    must copy the pieces, as with the names that nobody foresaw; in training now and then one of any syllables, whose
+    pieces are single letters more often."""
     while True:
-        name = rng.choice(NAME_HEADS) + rng.choice(NAME_MIDDLES) + rng.choice(NAME_TAILS)
+        if split == "train" and rng.random() < STRANGE_NAME_SHARE:
+            name = capital("".join(_syllable(rng) for _ in range(rng.choice((2, 2, 3)))))
+        else:
+            name = rng.choice(NAME_HEADS) + rng.choice(NAME_MIDDLES) + rng.choice(NAME_TAILS)
         if is_name_of(split, name):
             return name
+
+
+STRANGE_NAME_SHARE = 0.2
+
+
+def _syllable(rng: random.Random) -> str:
+    return (rng.choice("b c d f g h j k l m n p r s t v w y z br ch dr fl gr kn pr sh st th tr".split())
+            + rng.choice("a e i o u a e i o u ai ee ou".split()) + rng.choice(("", "", "", *"lmnrstkpx")))
 
 
 def spliced_name(rng: random.Random, split: str) -> str:

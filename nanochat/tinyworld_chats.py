@@ -53,18 +53,20 @@ def story(rng: random.Random, split: str) -> Item:
                 {"kind": f"{sum(map(bool, wish.values()))} wishes", "wish": wish, "question": question})
 
 
-# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 145.
+# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 149.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
           "followup": followup}
-WEIGHTS = {"facts": 20, "identity": 31, "arithmetic": 10, "letters": 10, "reading": 18, "memory": 6, "story": 5,
-           "unknown": 5, "comparing": 6, "format": 9, "followup": 6}
+WEIGHTS = {"facts": 20, "identity": 34, "arithmetic": 10, "letters": 10, "reading": 18, "memory": 6, "story": 5,
+           "unknown": 5, "comparing": 7, "format": 9, "followup": 6}
 UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
-MIXED = {"facts": 4, "identity": 2, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
+MIXED = {"facts": 4, "identity": 3, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
          "reading": 1}  # what stands between a name and the question for it, and how often
 REACTED_SHARE = 0.25  # of their answers somebody says "ok", "thanks" or "are you sure?" to
+OF_ONE_SHARE = 0.4  # of them stay with one skill: a second question that does not lean on the first
+ASKED_WHO_SHARE = 0.4  # of small talk ends with a question about nanochat itself, as first chats do
 SKILLS = tuple(MAKERS)
 
 
@@ -77,6 +79,8 @@ def item(skill: str, split: str, index: int, seed: int = 0) -> Item:
 def mixed(rng: random.Random) -> list[dict]:
     """One to three independent turns as one chat, half of the time by somebody who gives a name and asks for it."""
     skills = rng.choices(tuple(MIXED), tuple(MIXED.values()), k=rng.choice((1, 2, 2, 3)))
+    if rng.random() < OF_ONE_SHARE:
+        skills = skills[:1] * len(skills)
     middle = sum((MAKERS[skill](rng, "train").conversation + (reaction(rng) if rng.random() < REACTED_SHARE else [])
                   for skill in skills), [])
     if rng.random() < 0.5:
@@ -91,6 +95,8 @@ def conversation(split: str, index: int, seed: int, skills: tuple[str, ...]) -> 
     if skill == "smalltalk":
         talks = [small_talk(rng) for _ in range(rng.choice((0, 1, 2, 3)))]
         messages = sum([greeting(rng), *talks] if not talks or rng.random() < 0.5 else talks, [])
+        if rng.random() < ASKED_WHO_SHARE:
+            messages += identity(rng, "train").conversation
     elif skill in DRILLS:
         messages = DRILLS[skill](rng)
     else:

@@ -142,8 +142,10 @@ def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
 
 def number_pair(rng, split):
     low, high = draw_numbers(rng, split, 2)
-    return compared(rng, split, "number", str(low), str(high), (("larger", "bigger", "greater"), ("smaller",)),
-                    int)
+    words = ("larger", "bigger", "greater"), ("smaller",)
+    if split == "train" and rng.random() < 0.3:
+        words = ("more",), ("less",)
+    return compared(rng, split, "number", str(low), str(high), words, int)
 
 
 THREE_ASKS = Asks((
@@ -274,7 +276,7 @@ def told_numbers(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[
     if split == "train" and rng.random() < 0.5:
         line = rng.choice(TELLINGS[told_of])
     if len(names) == 2:
-        most, least = (tuple(word.removesuffix("st") + "r" for word in words) for words in (most, least))
+        most, least = (tuple(map(of_two, words)) for words in (most, least))
     values = dict(zip(names, rng.sample(values, len(names))))
     lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
     told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
@@ -282,9 +284,15 @@ def told_numbers(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[
 
 
 def told_chain(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
-    more, most, least = rng.choice(CHAINS)
+    more, *ends = rng.choice(CHAINS)
     lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
-    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), {}
+    most, least = ((of_two(end) if len(names) == 2 else end,) for end in ends)
+    return " ".join(rng.sample(lines, len(lines))), names, most, least, {}
+
+
+def of_two(word: str) -> str:
+    """"oldest" is "older" where there are two."""
+    return word.removesuffix("st") + "r"
 
 
 def two_or_three_people(rng, split):
@@ -292,18 +300,20 @@ def two_or_three_people(rng, split):
     then either end is one step away."""
     are_two = split == "train" and rng.random() < 0.3
     names = [name for name, _ in people(rng, split, 2 if are_two else 3)]
-    tell_of = told_numbers if are_two else rng.choice((told_numbers, told_numbers, told_chain))
+    tell_of = rng.choice((told_numbers, told_numbers, told_chain))
     told, ranked, most, least, numbers = tell_of(rng, split, names)
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
-    word, middle = rng.choice(words), "" if numbers else ranked[1]
-    if middle:
+    word = rng.choice(words)
+    content = f"The {word} is {winner}."
+    middle = "" if numbers or are_two else ranked[1]
+    if numbers:
+        content = with_tool(whose_extreme(words == most, numbers), content)
+    elif middle:
         content = f"{middle} is in the middle, so the {word} is {winner}."
-    else:
-        content = with_tool(whose_extreme(words == most, numbers), f"The {word} is {winner}.")
     form = rng.choice(PEOPLE_ASKS.train) if are_two else PEOPLE_ASKS.draw(rng, split)  # of three, some of the others say
     question = capital(say(rng, form, told=told, most=word))
     return Item(turns(question, content), winner, {
-        "kind": "people in a chain" if middle else "people", "words": list(words), "yes": "", "middle": middle,
+        "kind": "people" if numbers else "people in a chain", "words": list(words), "yes": "", "middle": middle,
         "rivals": [name for name in names if name != winner], "question": question})
 
 

@@ -6,7 +6,7 @@ of verbs and things; a verb that only a held-out scene has is in none of them.
 """
 
 import random
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 from nanochat.tinyworld import DAYS, capital, people, table, table_of_pairs, with_articles
 
@@ -93,7 +93,7 @@ HABITS = tuple((does, do, table(things)) for does, do, things in (
     ("repairs", "repair", "clocks, bicycles, shoes, radios, roofs, boats, cameras, violins")))
 GIVEN = WRITTEN + CARRIED
 GAVE = table_of_pairs("""
-gave:give, threw:throw, lent:lend, showed:show, sold:sell, brought:bring, promised:promise, handed:hand""")
+gave:give, threw:throw, lent:lend, sold:sell, brought:bring, handed:hand""")
 PUT = table_of_pairs("put:put, left:leave, kept:keep, placed:place, stored:store")
 WHERE_PUT = table("""
 in the drawer, on the shelf, under the pillow, in the basket, behind the clock, in the oven, in the fridge, on the
@@ -161,7 +161,8 @@ def _gift(rng: random.Random, x: str) -> Doing:
     reply = f"{_yours(x)} {gave} {to} a {thing}."
     return Doing(f"{x} {gave} {to} a {thing}.", [
         (f"Who {gave} {to} a {thing}?", reply, x), (f"What did {x} {give} {to}?", reply, x),
-        (f"To whom did {x} {give} the {thing}?", reply, x)], {thing})
+        (f"To whom did {x} {give} the {thing}?", reply, x), (f"What did {to} get?", f"{to} got a {thing}.", to)
+    ], {thing})
 
 
 def _hiding_place(rng: random.Random, x: str) -> Doing:
@@ -180,8 +181,21 @@ def _count(rng: random.Random, x: str) -> Doing:
         (f"What did {x} {do}?", reply, x)], {many})
 
 
+def _handed_on(rng: random.Random, x: str, y: str) -> tuple[Doing, Doing]:
+    """Two did something to the same thing, which the second sentence calls "it"."""
+    verbs, before, things = rng.choice([act for act in ACTS if act[1]])
+    (did, do), (did2, do2) = rng.sample([verb for verb in verbs if " " not in verb[0]], 2)
+    thing = rng.choice(things)
+    replies = f"{_yours(x)} {did} the {thing}.", f"{_yours(y)} {did2} the {thing}."
+    return (Doing(f"{x} {did} {before}{thing}.", [(f"Who {did} the {thing}?", replies[0], x),
+                                                  (f"What did {x} {do}?", replies[0], x)], {thing}),
+            Doing(f"{y} {did2} it.", [(f"Who {did2} the {thing}?", replies[1], y),
+                                      (f"What did {y} {do2}?", replies[1], y)], {thing}))
+
+
 MAKERS = (_act, _act, _act, _act, _spot, _spot, _habit, _gift, _hiding_place, _count)
 ALIKE_SHARE = 0.2  # of the exercises everybody does the same kind of thing
+HANDED_ON_SHARE = 0.25  # of the exercises tell of a thing that two did something to, one after the other
 
 
 def somebody(rng: random.Random, names: list[str], others_share: float = 0.35) -> list[str]:
@@ -190,13 +204,23 @@ def somebody(rng: random.Random, names: list[str], others_share: float = 0.35) -
     return [other if rng.random() < others_share else name for name, other in zip(names, others)]
 
 
-def doings(rng: random.Random, names: list[str]) -> Iterator[Doing]:
-    """One of each, no two about the same thing."""
-    alike, topics = rng.choice(MAKERS) if rng.random() < ALIKE_SHARE else None, set()
-    for x in somebody(rng, names):
+def doings(rng: random.Random, names: list[str]) -> list[Doing]:
+    """One of each, no two about the same thing but for two that follow each other."""
+    who, pair = somebody(rng, names), ()
+    if rng.random() < HANDED_ON_SHARE:
+        pair = _handed_on(rng, who.pop(), who.pop())
+    found, topics = [], set().union(*(doing.topics for doing in pair))
+    alike = rng.choice(MAKERS) if rng.random() < ALIKE_SHARE else None
+    for x in who:
         doing = (alike or rng.choice(MAKERS))(rng, x)
         while doing.topics & topics:
             doing = (alike or rng.choice(MAKERS))(rng, x)
         topics |= doing.topics
-        yield doing._replace(told=capital(with_articles(doing.told)), asks=[
-            tuple(map(with_articles, (question, capital(reply), _yours(x)))) for question, reply, x in doing.asks])
+        found.append(doing)
+    at = rng.randrange(len(found) + 1)
+    return [_in_sentences(doing) for doing in (*found[:at], *pair, *found[at:])]
+
+
+def _in_sentences(doing: Doing) -> Doing:
+    return doing._replace(told=capital(with_articles(doing.told)), asks=[
+        tuple(map(with_articles, (question, capital(reply), _yours(x)))) for question, reply, x in doing.asks])

@@ -1,4 +1,4 @@
-"""Second questions that lean on the first: "And a cow?", "Now add 12.", "Another one, please."
+"""Second questions that lean on the first: "And a cow?", "Now add 12.", "Another one, please.", "Three more."
 
 What comes before is an item of another skill, answered right; what follows names only what is new, so that it means
 nothing by itself. How a follow-up is worded belongs to its split; numbers and words are held out as in their own skill.
@@ -8,12 +8,15 @@ Left out: follow-ups after a comparison, and any that change the subject.
 import functools
 import random
 
-from nanochat.calculator import calculate
-from nanochat.tinyworld import HURRIED_SHARE, OPERATORS, Asks, capital, draw_operands, hurried, pair_split, say
+from nanochat.calculator import NUMBER_WORDS, calculate
+from nanochat.tinyworld import (
+    HURRIED_SHARE, OPERATORS, Asks, capital, draw_operands, hurried, just_words, pair_split, say)
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_slots, plain, questions_by_fact
+from nanochat.tinyworld_formats import LISTS, LONGEST_LIST, formatted_list
 from nanochat.tinyworld_puzzles import arithmetic, draw_word, letters, letters_answer, sum_answer
-from nanochat.tinyworld_tales import HEROES, MOODS, SHARED_MOOD_KINDS, draw_wish, story_question, tell_tale, wish_split
-from nanochat.tinyworld_talk import Item, turns
+from nanochat.tinyworld_tales import (
+    HEROES, MOODS, MORE_HEROES, SHARED_MOOD_KINDS, TREASURES, draw_wish, story_question, tell_tale, wish_split)
+from nanochat.tinyworld_talk import Item, turns, with_tool
 
 THANKS = "[Okay|Good|Thanks|Thank you|Nice|I see|Ok|Great|Right|Cool]"
 THING_ASKS = Asks((
@@ -99,6 +102,19 @@ HERO_ASKS = Asks((
     "[Tell me|Can you tell me|I want|Give me|I would like] one [about|with] a {h}[.||, please.| now.| too.]",
     "[Do you know|Have you got] one [about|with] a {h}[| too]?", "And [with|about] a {h}?", "What about a {h}?"),
     val=("This time with a {h}.",), test=("Could the next one be about a {h}?",))
+
+
+MORE_ASKS = Asks((
+    "{n} more[.||, please.|?]", "[And|Now|Then] {n} more[.||, please.|?| {what}.]",
+    "{n} [other ones|others|new ones][.|, please.]",
+    "[Name|Tell me|Give me|Can you name|Do you know] {n} more[.|| {what}.|, please.|?]",
+    "[Name|Tell me|Give me] {n} [other ones|others].", THANKS + "[,|.|!] [And|Now|and] {n} more[.||, please.]"),
+    val=("Go on with {n} more.",), test=("Could you add {n} more?", "I would like {n} more of them."))
+ONE_MORE_ASKS = Asks((
+    "[And one|One] more[.||, please.|?]", "[And another|Another] one[.||, please.|?]",
+    "[Name|Tell me|Give me|Do you know] [one more|another one][.||, please.|?]",
+    THANKS + "[,|.|!] [And|Now|and] one more[.||, please.]"),
+    val=("Go on with one more.",), test=("Could you add one more?", "I would like one more of them."))
 
 
 def worded(rng: random.Random, asks: Asks, split: str, **slots) -> str:
@@ -213,7 +229,7 @@ def after_word(rng: random.Random, split: str, count: int) -> list[Item]:
 def after_story(rng: random.Random, split: str, count: int) -> list[Item]:
     """One more story: any, in another mood, or with another hero. One alone, since stories are long."""
     wish = draw_wish(rng, split)
-    items = [story_item(rng, wish, story_question(rng, split, wish))]
+    items = [story_item(rng, wish, story_question(rng, split, wish), "")]
     which = rng.choice(("again", "mood", "hero"))
     wish = dict.fromkeys(wish, "")
     if which == "mood":
@@ -224,7 +240,7 @@ def after_story(rng: random.Random, split: str, count: int) -> list[Item]:
         question = worded(rng, HERO_ASKS, split, h=wish["hero"])
     else:
         question = worded(rng, AGAIN_ASKS, split)
-    return items + [story_item(rng, wish, question)]
+    return items + [story_item(rng, wish, question, items[0].answer)]
 
 
 @functools.cache
@@ -232,14 +248,41 @@ def heroes_of(split: str) -> tuple[str, ...]:
     return tuple(hero for hero in HEROES if wish_split(hero, "") == split)
 
 
-def story_item(rng: random.Random, wish: dict[str, str], question: str) -> Item:
+def story_item(rng: random.Random, wish: dict[str, str], question: str, before: str) -> Item:
+    """A tale that grants the wish and is not the one before again: told greedily, it would begin with the same words
+    and go on with them."""
     text = tell_tale(rng, wish)
+    while is_alike(text, before, wish):
+        text = tell_tale(rng, wish)
     return Item(turns(question, text), text, {"kind": "again", "wish": wish, "question": question})
+
+
+def is_alike(text: str, before: str, wish: dict[str, str]) -> bool:
+    """Whether a tale opens like the one before or is about somebody or something in it, but for what was wished."""
+    words, words_before = (just_words(tale).split() for tale in (text, before))
+    main = {max(names, key=words.count) for names in (HEROES + MORE_HEROES, tuple(TREASURES))} - set(wish.values())
+    return words[:3] == words_before[:3] or not main.isdisjoint(words_before)
+
+
+def after_list(rng: random.Random, split: str, count: int) -> list[Item]:
+    """More of the same, from where the list ended. One alone, and after a list in one line."""
+    first = None
+    while first is None or first.meta["count"] > LONGEST_LIST - 2:
+        first = formatted_list(rng, split, "commas")
+    what, said = first.meta["what"], first.meta["count"]
+    more = rng.randrange(1, LONGEST_LIST - said + 1)
+    things = LISTS[what][said:said + more]
+    question = worded(rng, MORE_ASKS if more > 1 else ONE_MORE_ASKS, split,
+                      n=rng.choice((NUMBER_WORDS[more], str(more))), what=what)
+    text = capital(", ".join(things)) + "."
+    call = f'" {", ".join(LISTS[what][said:LONGEST_LIST])}".split(",")[:{more}]'
+    return [first, Item(turns(question, with_tool(call, text)), text, {
+        "kind": "commas", "count": more, "allowed": list(LISTS[what][said:]), "question": question})]
 
 
 FOLLOWED = {"another thing": ("facts", after_fact, 9), "one further": ("facts", onward, 3),
             "another sum": ("arithmetic", after_sum, 8), "another word": ("letters", after_word, 3),
-            "another story": ("story", after_story, 3)}
+            "another story": ("story", after_story, 4), "more of a list": ("format", after_list, 2)}
 
 
 def followup(rng: random.Random, split: str) -> Item:

@@ -215,7 +215,7 @@ def formatted_list(rng, split, form) -> Item:
     question = capital(say(rng, LIST_ASKS[form].draw(rng, split), n=count_word, what=what))
     question = rng.choice(OPENERS) + question if rng.random() < 0.2 else question
     return Item(turns(question, reply), text, {
-        "kind": form, "count": count, "allowed": list(LISTS[what]), "question": question})
+        "kind": form, "what": what, "count": count, "allowed": list(LISTS[what]), "question": question})
 
 
 # -----------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def grade_unknown(answer, meta, text):
 
 
 COMPARISONS = re.compile(r"\b(?:(?:bigg|larg|great|small|heavi|light|fast|quick|slow|old|young|tall|short|rich|poor"
-                         r"|strong|weak|earli)(?:er|est)|later|last|first)\b")
+                         r"|strong|weak|earli)(?:er|est)|later|last|first|more|less)\b")
 BARE_YES = {"yes": ("", "it is", "that is right", "that is true"), "no": ("", "it is not", "that is wrong")}
 
 
@@ -195,7 +195,7 @@ def grade_comparing(answer, meta, text):
     if meta.get("middle"):
         said = re.sub(rf"^{re.escape(meta['middle'].lower())} is (in the middle|between them), so ", "", said)
     for rival in meta["rivals"]:
-        said = re.sub(rf"(?<=er than )(an? |the )?{re.escape(rival.lower())}\b", "", said)
+        said = re.sub(rf"(?<=(?:er|re|ss) than )(an? |the )?{re.escape(rival.lower())}\b", "", said)
     listed = {w for w in words(said) if w.isdigit()} - {answer} or re.search(r"\b(and|both|same|equal\w*)\b", said)
     fits = set(COMPARISONS.findall(said)) <= set(meta["words"])
     return fits and not listed and says_only(said, answer, meta["rivals"])

@@ -753,7 +753,9 @@ class Question(NamedTuple):
 
 
 def plot_questions(rng: random.Random, plot: Plot, slots: dict[str, str]) -> list[Question]:
-    """One wording of each of a plot's questions, in random order."""
+    """One wording of each of a plot's questions, in random order, but for those that name their answer: "What was inside
+    the coat?", when it was a coat."""
     asks = rng.sample(plot.asks, len(plot.asks))
-    return [Question(capital(say(rng, ask, **slots)), slot, capital(say(rng, reply, **slots)))
-            for ask, slot, reply in asks]
+    questions = [Question(capital(say(rng, ask, **slots)), slot, capital(say(rng, reply, **slots)))
+                 for ask, slot, reply in asks]
+    return [question for question in questions if not re.search(rf"\b{slots[question.slot]}\b", question.text)]

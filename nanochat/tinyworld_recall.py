@@ -109,6 +109,9 @@ def reading(rng: random.Random, split: str) -> Item:
 # -----------------------------------------------------------------------------
 # Memory. {v} is what was told. Values are held out for each slot; the questions are shared, some are held out.
 
+KIN = """son daughter aunt uncle mother father neighbour teacher boss wife husband cousin grandmother grandfather baby
+niece nephew""".split()
+_KIN = "|".join(KIN)
 MEMORIES = {  # slot: statements, replies, questions, answers
     "name": (("[My name is|I am|I'm|Call me|I am called|You can call me|my name's|They call me] {v}.",
               "Hello, [I am|I'm|my name is] {v}.", "I'm {v}, nice to meet you.", "{v} is my name.",
@@ -184,6 +187,12 @@ MEMORIES = {  # slot: statements, replies, questions, answers
                     "What do I do in my free time?", "What did I say my hobby was?", "How do I spend my Sundays?"),
                    val=("What do I do for fun?",), test=("Which hobby do I have?",)),
               "Your hobby is {v}."),
+    "like": (("I [like|love] {v}.", "I like {v} [a lot|very much].", "I am fond of {v}.", "There is nothing like {v}."),
+             "[I will remember that.|How nice!|Good to know.|{v}, how nice!]",
+             Asks(("What do I [like|love]?", "Do you remember what I like?", "What did I say I like?",
+                   "What do I like so much?", "Tell me what I like."),
+                  val=("What is it that I like?",), test=("Can you tell me what I like?",)),
+             "You like {v}."),
     "age": (("I am {v} years old.", "My age is {v}.", "I have just turned {v}.", "I am {v}."),
             "[That is a good age!|I will remember that.|{v}, that is a good age!]",
             Asks(("How old am I?", "[What is|What's] my age?", "Do you remember my age?", "Do you know how old I am?",
@@ -214,6 +223,13 @@ MEMORIES = {  # slot: statements, replies, questions, answers
                       "What is my [big|little] brother called?"),
                      val=("Which name does my brother have?",), test=("Can you tell me my brother's name?",)),
                 "Your brother is called {v}."),
+    "relative": ((f"My [{_KIN}] is called {{v}}.", f"My [{_KIN}] {{v}} is [here|visiting me|at home].",
+                  f"{{v}} is my [{_KIN}].", f"The name of my [{_KIN}] is {{v}}.", f"I have a [{_KIN}] called {{v}}."),
+                 "[{v} is a nice name!|Say hello to {v}!|I will remember that.]",
+                 Asks(("What is my relative called?", "[What is|What's] my relative's name?", "Who is my relative?",
+                       "What is the name of my relative?", "Do you remember my relative's name?"),
+                      val=("Which name does my relative have?",), test=("Can you tell me my relative's name?",)),
+                 "Your relative is called {v}."),
     "friend": (("My [best |]friend is [called |]{v}.", "{v} is my [best |]friend.", "I have a friend called {v}.",
                 "I often play with my friend {v}."),
                "[It is good to have a friend.|{v} is a nice name!|I will remember that.]",
@@ -257,9 +273,10 @@ MEMORIES = {  # slot: statements, replies, questions, answers
             "The day was {v}."),
 }
 POOLS = {"colour": COLOURS, "food": FOODS, "pet": PETS, "job": JOBS, "hobby": HOBBIES, "keys": PLACES,
-         "birthday": MONTHS, "flower": FLOWERS, "want": GOODS, "day": DAYS,
+         "birthday": MONTHS, "flower": FLOWERS, "like": FOODS + FLOWERS, "want": GOODS, "day": DAYS,
          "age": [str(n) for n in range(5, 99)], "number": [str(n) for n in range(1000)]}
-PERSONS = ("name", "sister", "brother", "friend")
+PERSONS = ("name", "sister", "brother", "friend", "relative")
+ALIKE = (("town", "birthday"), ("like", "hobby"), ("like", "food"), ("like", "flower"))  # told in the same words
 NAME_WEIGHT = 6  # of 1 for the other slots: what people try first
 
 
@@ -271,9 +288,15 @@ def pool_of(slot: str, split: str) -> list[str]:
     return {"test": ranked[:few], "val": ranked[few:2 * few], "train": ranked[2 * few:]}[split]
 
 
+OPEN_SLOTS = ("food", "pet", "job", "hobby", "flower", "want", "like")
+ANY_WORD_SHARE = 0.3  # of these in training are any word: who knows a dozen jobs calls an electrician a plumber
+
+
 def memory_value(rng: random.Random, slot: str, split: str) -> str:
     if slot in PERSONS:
         return person_name(rng, split, slot == "sister" or slot != "brother" and rng.random() < 0.5)
+    if slot in OPEN_SLOTS and split == "train" and rng.random() < ANY_WORD_SHARE:
+        return draw_word(rng, split, made_share=0.2)
     return rng.choice(pool_of(slot, split)) if slot in POOLS else made_name(rng, split)
 
 
@@ -308,18 +331,53 @@ def in_a_hurry(rng: random.Random, exchange: list[dict], values: dict[str, str])
     return turns(re.sub("[,']", "", user) if rng.random() < 0.5 else user, reply)
 
 
-def memory(rng: random.Random, split: str) -> Item:
-    """Up to three things are told, then something else happens, then one is asked for; in train often all."""
+OWN_ANIMALS = "dog cat rabbit parrot pony hen hamster goat duck turtle horse mouse puppy kitten bird".split()
+NAMED_ANIMAL_SHARE = 0.6  # in training the pet is asked for as the animal that it is: "What is my dog called?"
+BY_KIND = {  # slot: what its questions call it, what it may be called instead
+    "pet_name": (re.compile(r"\b(pet|animal)\b"), OWN_ANIMALS), "relative": (re.compile(r"\brelative\b"), KIN)}
+
+
+def kind_named(slot: str, name: str, told: str) -> str:
+    """Which animal or relative somebody said has this name; "pet" where they did not say."""
+    sentence = next(sentence for sentence in re.split(r"(?<=[.!?]) ", told) if name in sentence)
+    found = re.search(rf"\b({'|'.join(BY_KIND[slot][1])})\b", sentence)
+    return found[0] if found else "pet"
+
+
+def is_asked_by_kind(rng: random.Random, split: str, slot: str) -> bool:
+    return slot == "relative" or slot == "pet_name" and split == "train" and rng.random() < NAMED_ANIMAL_SHARE
+
+
+def exchange_about(rng: random.Random, split: str, slot: str, value: str, told_all: str) -> list[dict]:
+    """What was told is asked for, and answered."""
+    question, reply = say(rng, memory_asks(slot).draw(rng, split, ())), say(rng, MEMORIES[slot][3], v=value)
+    if is_asked_by_kind(rng, split, slot):
+        kind = kind_named(slot, value, told_all)
+        question, reply = (BY_KIND[slot][0].sub(kind, text) for text in (question, reply))
+    return turns(dress(rng, capital(question)), capital(reply))
+
+
+def slots_to_tell(rng: random.Random) -> list[str]:
+    """One to three, no two that one sentence could tell."""
     weights = [NAME_WEIGHT if slot == "name" else 1 for slot in MEMORIES]
     slots = list(dict.fromkeys(rng.choices(tuple(MEMORIES), weights, k=rng.choice((1, 2, 2, 3)))))
-    if "town" in slots and "birthday" in slots:  # "I was born in" would tell both
-        slots.remove("birthday")
+    for one, other in ALIKE:
+        if one in slots and other in slots:
+            slots.remove(other)
+    return slots
+
+
+def memory(rng: random.Random, split: str) -> Item:
+    """Up to three things are told, then something else happens, then one is asked for; in train often all."""
+    slots = slots_to_tell(rng)
     values = {slot: memory_value(rng, slot, split) for slot in slots}
-    parts = telling(rng, split, values) + [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
+    parts = telling(rng, split, values)
+    told_all = " ".join(message["content"] for part in parts for message in part[::2])
+    parts += [small_talk(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
     asked = rng.sample(slots, len(slots) if split == "train" and rng.random() < 0.6 else 1)
     for slot in asked:
-        question = dress(rng, capital(say(rng, memory_asks(slot).draw(rng, split, ()))))
-        parts.append(turns(question, capital(say(rng, MEMORIES[slot][3], v=values[slot]))))
+        parts.append(exchange_about(rng, split, slot, values[slot], told_all))
+    question = parts[-1][0]["content"]
     if split == "train" and rng.random() < HURRIED_SHARE:
         parts = [in_a_hurry(rng, part, values) for part in parts]
     others = [value for name, value in values.items() if name != slot and value != values[slot]]
@@ -330,7 +388,11 @@ def not_told(rng: random.Random) -> list[dict]:
     """Something is told and something else is asked, so that memory does not turn into guessing."""
     slots = rng.sample(tuple(MEMORIES), 2)
     parts = telling(rng, "train", {slots[1]: memory_value(rng, slots[1], "train")}) if rng.random() < 0.6 else []
-    question = dress(rng, say(rng, memory_asks(slots[0]).draw(rng, "train")))
+    question = say(rng, memory_asks(slots[0]).draw(rng, "train"))
+    if is_asked_by_kind(rng, "train", slots[0]):
+        general, kinds = BY_KIND[slots[0]]
+        question = general.sub(rng.choice(kinds), question)
+    question = dress(rng, question)
     return sum(parts, []) + turns(question, f"{rng.choice(DONT_KNOW)} You have not told me that.")
 
 
@@ -359,6 +421,11 @@ LOOKUPS = (  # what is told of {x}, how it is asked for, forwards and backwards
     ("{x} is at the {y}.", "place", (("Where is {x}?", "{x} is at the {y}."), ("Who is at the {y}?", "{x} is there."))),
     ("{x} is the {y}.", "job", (("Who is the {y}?", "{x} is the {y}."), ("What is {x}?", "{x} is the {y}."))),
     ("{x} likes {y}.", "hobby", (("What does {x} like?", "{x} likes {y}."), ("Who likes {y}?", "{x} likes {y}."))),
+    *((f"{{x}} has a {{y}} {thing}.", "colour", (
+        (f"Whose {thing} is {{y}}?", f"{{x}}'s {thing} is {{y}}."),
+        (f"Who has the {{y}} {thing}?", f"{{x}} has the {{y}} {thing}."),
+        (f"What colour is {{x}}'s {thing}?", f"{{x}}'s {thing} is {{y}}.")))
+      for thing in ("hat", "coat", "bag", "bike")),
     *((f"{{x}} {did} {{y}}.", "word", ((f"What did {{x}} {do}?", f"{{x}} {did} {{y}}."),
                                        (f"Who {did} {{y}}?", f"{{x}} {did} {{y}}.")))
       for did, do in (("wrote", "write"), ("said", "say"), ("read", "read"), ("drew", "draw"), ("sang", "sing"),
@@ -387,7 +454,8 @@ def values_of(rng: random.Random, kind: str, count: int) -> list[str]:
     return {"name": lambda: [made_name(rng, "train") for _ in range(count)], "thing": lambda: rng.sample(GOODS, count),
             "number": lambda: [str(n) for n in rng.sample(range(1000), count)],
             "place": lambda: rng.sample(PLACES, count), "job": lambda: rng.sample(JOBS, count),
-            "hobby": lambda: rng.sample(HOBBIES, count), "word": lambda: different_words(rng, count)}[kind]()
+            "hobby": lambda: rng.sample(HOBBIES, count), "colour": lambda: rng.sample(COLOURS, count),
+            "word": lambda: different_words(rng, count)}[kind]()
 
 
 def ownings(rng: random.Random, names: list[str]) -> list[tuple[str, tuple[str, str, str]]]:

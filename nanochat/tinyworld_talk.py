@@ -825,10 +825,17 @@ def unknown_forms(kind: str, split: str, is_own: bool = False) -> tuple[str, ...
     return held_out_forms(asks, split, False, "unknown") + held_out_forms(asks, split, True, "unknown")
 
 
+ABOUT_SOMEBODY = re.compile("Who (is|was) {z}|Do you know {z}|Where does {z} live|Which pet does {z}|Tell me about {z}")
+TITLES = ("Mrs", "Mr", "Miss", "Doctor", "Captain", "Aunt", "Uncle", "King", "Queen")
+TITLE_SHARE = 0.3  # in training: of them the world has known ones, and a stranger's name was spelled without an end
+
+
 def unknown(rng: random.Random, split: str) -> Item:
     kind = rng.choices(tuple(UNKNOWNS), [weight for weight, _, _ in UNKNOWNS.values()])[0]
     is_own = split == "train" and rng.random() < OWN_SHARE[split]
     form, name = rng.choice(unknown_forms(kind, split, is_own)), made_name(rng, split)
+    if split == "train" and ABOUT_SOMEBODY.match(form) and rng.random() < TITLE_SHARE:
+        name = f"{rng.choice(TITLES)} {name}"
     if kind == "unlisted" and split == "train":
         form = unlisted_question(rng)
     in_form = name.lower() if re.search("a {z}|opposite|baby {z}|the word|mean", form) else name
@@ -973,6 +980,14 @@ SMALL_TALK = (
     ("I [read a book|baked a cake|went for a walk|planted a tree|cleaned my room] today.",
      "[That sounds good!|Well done!|How nice! Did you enjoy it?]"),
     ("[Good luck|Have a nice day|Take care|Have fun][!|.]", "[Thank you, the same to you!|Thank you! You too.]"),
+    ("[|Please ][write|make|compose|give me|write me|make me] [a poem|a song|a rhyme|an essay|a speech|an email"
+     "|a program|some code|a haiku|a book|lyrics][.|| about the sea.| about love.| about my dog.| for my friend.|, please.]",
+     "I cannot write such things. [I can tell you a little story instead.|Shall I tell you a little story?]"),
+    ("[|Can you |Please ][draw|paint|show me|make] [a picture|a photo|an image|a drawing][.|| of a cat.| of the sea.]",
+     "I cannot draw, I have only words. [Shall I tell you a little story?|I can tell you a story instead.]"),
+    ("[|Can you |Please ][turn on the light|open the door|make me a coffee|wash the dishes|call my brother"
+     "|play some music|clean my room|cook dinner|drive me home][.||, please.]",
+     "I cannot do that, I can only chat. [What else can I do for you?|Would you like a story?]"),
 )
 
 

@@ -1,6 +1,7 @@
 """The embedded world: the same everywhere, honest about what it holds out. Facts, talk, tales, prose and graders
 have files of their own; here are the grammar, sums, letters, reading, memory, the mixture, and what must never leak."""
 
+import inspect
 import json
 import os
 import random
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nanochat import tinyworld, tinyworld_plots
+from nanochat import tinyworld, tinyworld_plots, tinyworld_wordings
 from nanochat.common import UserError
 from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import (BOYS, GIRLS, SPLITS, Asks, core, expand, is_name_of, made_name, person_name, spans,
@@ -23,8 +24,8 @@ from nanochat.tinyworld_grade import grade
 from nanochat.tinyworld_plots import DEEDS, OWN_PLOTS, PLOTS, STATES, cast, improvise, plot_questions, side_by_side, tell
 from nanochat.tinyworld_prose import documents
 from nanochat.tinyworld_puzzles import ASKS, COMMON_WORDS, RARE_WORDS, SUMS, WORDS, letters_answer
-from nanochat.tinyworld_recall import (ASIDES, ASKS_WHO, MEMORIES, POOLS, READING_FRAMES, loosely, lookup, memory_asks,
-                                       pool_of, some_names, who_at_last)
+from nanochat.tinyworld_recall import (ASIDES, ASKS_WHO, MEMORIES, OWN_ANIMALS, POOLS, READING_FRAMES, kind_named,
+                                       loosely, lookup, memory_asks, pool_of, some_names, who_at_last)
 from nanochat.tinyworld_scenes import SCENES, TRAITS
 from nanochat.tinyworld_tales import WISH_ASKS
 from nanochat.tinyworld_wordings import (IDENTITY_ASKS, LETTER_ASKS, MEMORY_ASKS, MEMORY_TELLS, MORE_CLAUSE_FRAMES,
@@ -334,14 +335,16 @@ def told_beside_each_other(num=400):
 
 
 def test_a_doing_is_answered_by_its_own_sentence_alone():
-    """Whoever finds the one sentence that has all words of "Who ...?" has the answer, and nobody else did it."""
+    """Whoever finds the one sentence that has all words of "Who ...?" has the answer, and nobody else did it; "it" is the
+    thing before."""
     for told in told_beside_each_other():
         for doing in told:
             for question, reply, who in doing.asks:
                 assert question.endswith("?") and reply.endswith(".") and reply[0].isupper(), (question, reply)
                 asked = ASKS_WHO.fullmatch(question)
                 words = {word for word in re.findall(r"[\w']+", asked[1] if asked else "")} - {"the", "a", "an", "some"}
-                fits = [other for other in told if words <= set(re.findall(r"[\w']+", other.told))]
+                fits = [other for other in told if words <= set(re.findall(
+                    r"[\w']+", other.told.replace(" it.", f" {' '.join(other.topics)}.")))]
                 assert not asked or fits == [doing] and who.replace("your ", "my ").lower() in doing.told.lower(), told
 
 
@@ -374,6 +377,18 @@ def test_verbs_are_held_out():
         plots = [improvise(random.Random(seed), split) for seed in range(2000)]
         return {word for plot in plots for line in plot.scene for word in re.findall("[a-z]+", line)}
     assert len(verbs("val") - verbs("train")) >= 5 and len(verbs("test") - verbs("train")) >= 5
+
+
+def test_a_pet_is_asked_for_as_the_animal_that_it_is():
+    assert kind_named("pet_name", "Rex", "I have a cat. My dog is called Rex. My sister is Mia.") == "dog"
+    assert kind_named("pet_name", "Rex", "my name is Tom. the name is Rex") == "pet"
+    assert kind_named("relative", "Mia", "My aunt is Ida. My son is Mia. I have a boss.") == "son"
+    asked = [it for it in (item("memory", "train", i) for i in range(1500)) if it.meta["kind"] == "pet_name"]
+    named = [(it, animal) for it in asked for animal in re.findall(r"\w+", it.meta["question"]) if animal in OWN_ANIMALS]
+    assert len(asked) > len(named) > 20
+    for it, animal in named:
+        assert animal in it.conversation[-1]["content"]
+        assert animal in " ".join(message["content"] for message in it.messages[:-1:2]), it
 
 
 @pytest.mark.parametrize("skill", ["reading", "memory"])
@@ -481,7 +496,8 @@ def test_held_out_words_stand_nowhere_in_training(train_text):
 
 
 def test_held_out_names_are_met_by_nobody_in_training(train_text):
-    words = set(re.findall(r"\w+", train_text))
+    wordings = inspect.getsource(tinyworld_wordings)  # training's alone, and too many to be all in train_text
+    words = set(re.findall(r"\w+", train_text + wordings))
     held_out = {name for name in GIRLS + BOYS if split_of("name", name) != "train"}
     invented = {made_name(random.Random(i), split) for i in range(200) for split in HELD_OUT}
     assert len(held_out) > 50 and not (held_out | invented) & words

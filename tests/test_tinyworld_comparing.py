@@ -42,7 +42,7 @@ def test_winners_really_win():
         kind, question, words = it.meta["kind"], it.meta["question"].lower(), it.meta["words"]
         if kind in ("number", "number of three", "number yes or no"):
             numbers = list(map(int, [it.answer, *it.meta["rivals"]]))
-            assert int(it.answer) == (min if words[0].startswith("small") else max)(numbers)
+            assert int(it.answer) == (min if words[0] in ("smaller", "smallest", "less") else max)(numbers)
         if kind == "year":
             earlier = MONTHS.index(it.answer) < MONTHS.index(it.meta["rivals"][0])
             assert earlier == ("first" in words)
@@ -97,6 +97,6 @@ def test_chains_of_people_have_one_end():
         if it.meta["kind"] == "people in a chain":
             pairs = re.findall(r"(\w+) is \w+er than (\w+)", it.meta["question"])
             over, under = ({pair[i] for pair in pairs} for i in (0, 1))
-            is_least = it.meta["words"][0] in ("youngest", "shortest", "slowest", "weakest", "poorest")
-            assert {it.meta["middle"]} == over & under
+            is_least = it.meta["words"][0].startswith(("young", "short", "slow", "weak", "poor"))
+            assert {it.meta["middle"]} == (over & under or {""})
             assert {it.answer} == (under - over if is_least else over - under)

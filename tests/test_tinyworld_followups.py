@@ -8,12 +8,14 @@ import pytest
 from nanochat.conversation import visible_text
 from nanochat.tinyworld import SPLITS, core, expand, split_of
 from nanochat.tinyworld_facts import FACTS, plain, singular
-from nanochat.tinyworld_followups import (AGAIN_ASKS, FOLLOWED, HERO_ASKS, MOOD_ASKS, ONWARD, ONWARD_ASKS, STEP_ASKS,
-                                          SUM_ASKS, THING_ASKS, WORD_ASKS, followup)
+from nanochat.tinyworld_followups import (AGAIN_ASKS, FOLLOWED, HERO_ASKS, MOOD_ASKS, MORE_ASKS, ONE_MORE_ASKS, ONWARD,
+                                          ONWARD_ASKS, STEP_ASKS, SUM_ASKS, THING_ASKS, WORD_ASKS, followup)
+from nanochat.tinyworld_formats import LISTS
 from nanochat.tinyworld_grade import grade, last_number
+from nanochat.tinyworld_tales import HEROES, MORE_HEROES
 
 ALL_ASKS = (THING_ASKS, *ONWARD_ASKS.values(), SUM_ASKS, *STEP_ASKS.values(), WORD_ASKS, AGAIN_ASKS, MOOD_ASKS,
-            HERO_ASKS)
+            HERO_ASKS, MORE_ASKS, ONE_MORE_ASKS)
 
 
 def drawn(split, kind=None, count=600):
@@ -41,7 +43,7 @@ def test_how_a_followup_is_worded_belongs_to_its_split(asks):
     assert train and val and test and not (train & val or train & test or val & test)
 
 
-@pytest.mark.parametrize("kind", ["another thing", "one further", "another sum", "another word"])
+@pytest.mark.parametrize("kind", ["another thing", "one further", "another sum", "another word", "more of a list"])
 def test_the_same_answer_again_is_wrong(kind):
     """Save by chance: two words may both have one a."""
     stale = [item for item in drawn("test", kind) if said(item, 0).split()[-2:] != said(item, 1).split()[-2:]]
@@ -72,6 +74,20 @@ def test_sums_go_on_with_the_result_or_with_the_numbers_asked():
         assert last_number(said(item, -1)) == {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b)}[op]
         steps += asked == [b]
     assert steps > 50
+
+
+def test_a_list_goes_on_where_it_ended():
+    for item in drawn("train", "more of a list", 1500):
+        things = ", ".join(said(item, number).rstrip(".").lower() for number in (0, 1)).split(", ")
+        assert tuple(things) in {tuple(thing.lower() for thing in known[:len(things)]) for known in LISTS.values()}
+        assert len(things) == len(set(things))
+
+
+def test_another_story_is_another_one():
+    for item in drawn("train", "another story", 600):
+        first, second = (said(item, number).lower().split() for number in (0, 1))
+        hero = max(HEROES + MORE_HEROES, key=second.count)
+        assert first[:3] != second[:3] and (hero not in first or hero == item.meta["of"]["wish"]["hero"])
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -176,6 +176,7 @@ AGE, LANGUAGE, FEELINGS, NAME, ONLINE = map(about, ("age", "language", "feelings
 HORSE = pair("horse", "cat", ["bigger", "larger"])
 IS_CAT = pair("horse", "cat", ["bigger", "larger"], "no", "Is a cat bigger than a horse?")
 NUMBER = pair("132", "45", ["larger", "bigger"], kind="number")
+MORE = pair("132", "45", ["more"], kind="number")
 CLARA = ("comparing", "Clara", {"kind": "people", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
                                 "question": "Anna is 9. Clara is 30. Ben is 2. Who is the oldest?"})
 CHAIN = ("comparing", "Clara", {"kind": "people in a chain", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
@@ -199,7 +200,8 @@ LEGS = told("number", ("parts", "legs of a spider"), "eight")
     (about("other"), "No, I am nanochat."), (about("language"), "I know English."),
     (HORSE, "A horse is bigger than a cat."), (HORSE, "The horse."), (HORSE, "It is the horse!"),
     (IS_CAT, "No."), (IS_CAT, "No, it is not."), (IS_CAT, "No, a horse is larger."), (NUMBER, "132"),
-    (NUMBER, "The larger one is 132."), (NUMBER, "132 is bigger than 45."), (CLARA, "Clara."), (CLARA, "It is Clara."),
+    (NUMBER, "The larger one is 132."), (NUMBER, "132 is bigger than 45."),
+    (MORE, "132 is more than 45."), (MORE, "132 is more."), (CLARA, "Clara."), (CLARA, "It is Clara."),
     (CLARA, "Clara is the oldest of them."), (SORTED, "9, 12, 40"), (SORTED, "9 12 40."),
     (SORTED, "In order: 9, 12 and 40."), (CHAIN, "Clara."), (CHAIN, "Anna is in the middle, so the oldest is Clara."),
     (LUCK, "I don't know."), (LUCK, "I cannot tell. Nobody can know the future."), (LUCK, "I have no idea."),
@@ -231,7 +233,7 @@ def test_right_answers_in_free_wording_pass(case, text):
     (IS_CAT, "Yes, a horse is bigger."), (IS_CAT, "No, a cat is bigger."), (IS_CAT, "Yes and no."),
     (IS_CAT, "No, it is."),
     (NUMBER, "45"), (NUMBER, "132, 45"), (NUMBER, "1320"), (NUMBER, "45 is larger than 132."),
-    (NUMBER, "132 is smaller."),
+    (NUMBER, "132 is smaller."), (MORE, "132 is less than 45."), (MORE, "45 is more than 132."), (MORE, "45"),
     (NUMBER, "32"), (NUMBER, "132 or 45"), (CLARA, "Ben."), (CLARA, "Clara and Ben."),
     (CLARA, "Clara is the youngest."),
     (CHAIN, "Ben is in the middle, so the oldest is Clara."), (CHAIN, "Anna is in the middle, so the oldest is Anna."),
