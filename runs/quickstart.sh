@@ -12,19 +12,19 @@ DEPTH=4
 TOKENIZER=""
 RATES="--matrix-lr 0.3 --unembedding-lr 0.12 --embedding-lr 2" # for so small a batch and so short a run, see dev/LOG.md
 BASE="--total-batch-size 4096 --num-iterations 130 $RATES --eval-every 50 --save-every 100"
-EXERCISES="--num-iterations 400 --init-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
+EXERCISES="--num-iterations 360 --init-lr-frac 0.55 --embedding-lr-frac 0.8 --warmdown-ratio 0.5 --max-seq-len 256 --save-every 200"
 OWN_MID="--init-lr-frac 0.8 --save-every 200"
-SFT="--init-lr-frac 0.7 --embedding-lr-frac 1.4 --save-every 200"
+SFT="--init-lr-frac 1 --embedding-lr-frac 2 --save-every 200"
 RL_STEPS=80
 RL="--skills format --prompts-per-step 64 --replay 224 --max-new-tokens 80 --eval-every 50"
-RL="$RL --init-lr-frac 0.12 --embedding-lr-frac 0.06" # the embeddings' fraction is of twice the others' in SFT
+RL="$RL --init-lr-frac 0.084 --embedding-lr-frac 0.042" # the embeddings' fraction is of twice the others' in SFT
 BASE_EVAL=""
 CHAT_EVAL=""
 
 # In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
-    SFT="--source base --init-lr-frac 0.56 --embedding-lr-frac 1.12 --save-every 200 --num-iterations 800" # of 1,555
+    SFT="--source base --init-lr-frac 0.8 --embedding-lr-frac 1.6 --save-every 200 --num-iterations 800" # of 1,555
     RL_STEPS=40
 }
 
