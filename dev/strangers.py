@@ -5,7 +5,7 @@
 The held-out items of chat_eval come from the same hand that wrote the training wordings; these do not, and nothing
 in training may be worded after them. Too few for narrow intervals, enough to see what the figures do not say. Three
 strangers asked: stranger_first.py, stranger_second.py and, of comparing and formats too, stranger_third.py. The answers
-to the first two were looked at while the world was written, those to the third only when it was.
+to the first two were looked at while the world was written, those to the third only when it was, until 31f6bd0.
 """
 
 import argparse

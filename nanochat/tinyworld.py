@@ -262,7 +262,7 @@ def made_name(rng: random.Random, split: str) -> str:
             return name
 
 
-STRANGE_NAME_SHARE = 0.2
+STRANGE_NAME_SHARE = 0.2  # of training's invented names
 
 
 def _syllable(rng: random.Random) -> str:

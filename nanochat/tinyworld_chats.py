@@ -65,7 +65,7 @@ TRAIN_ONLY = UNGRADED | {"mixed": 5}
 MIXED = {"facts": 4, "identity": 3, "arithmetic": 3, "letters": 1, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
          "reading": 1}  # what stands between a name and the question for it, and how often
 REACTED_SHARE = 0.25  # of their answers somebody says "ok", "thanks" or "are you sure?" to
-OF_ONE_SHARE = 0.4  # of them stay with one skill: a second question that does not lean on the first
+OF_ONE_SHARE = 0.4  # of mixtures stay with one skill: a second question that does not lean on the first
 ASKED_WHO_SHARE = 0.4  # of small talk ends with a question about nanochat itself, as first chats do
 SKILLS = tuple(MAKERS)
 
