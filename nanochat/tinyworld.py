@@ -221,6 +221,10 @@ ra re ri ro sa se si so ta te ti to tha va ve vi vo za ze zo""".split()
 NAME_TAILS = ("", "", "", "", "n", "s", "l", "r", "k", "nd", "ra", "la", "ta", "mi", "do", "by", "ton", "lin", "rin",
               "bel")
 
+ONSETS = "b c d f g h j k l m n p r s t v w y z br ch dr fl gr kn pr sh st th tr".split()
+VOWELS = "a e i o u a e i o u ai ee ou".split()
+CODAS = ("", "", "", *"lmnrstkpx")
+
 COLOURS = "red blue green yellow white black brown orange pink purple grey silver golden turquoise violet beige".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS = "January February March April May June July August September October November December".split()
@@ -266,8 +270,7 @@ STRANGE_NAME_SHARE = 0.2  # of training's invented names
 
 
 def _syllable(rng: random.Random) -> str:
-    return (rng.choice("b c d f g h j k l m n p r s t v w y z br ch dr fl gr kn pr sh st th tr".split())
-            + rng.choice("a e i o u a e i o u ai ee ou".split()) + rng.choice(("", "", "", *"lmnrstkpx")))
+    return rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS)
 
 
 def spliced_name(rng: random.Random, split: str) -> str:

@@ -11,7 +11,7 @@ import itertools
 import random
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, JOBS, MONTHS, PETS, PLACES, Asks, capital, dress,
-                                just_words, pair_split, people, say, spans, split_of)
+                                just_words, pair_split, people, say, spans, split_of, table)
 from nanochat.tinyworld_facts import plain
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import COMPARING_ASKS, TELLINGS
@@ -20,7 +20,7 @@ from nanochat.tinyworld_wordings import COMPARING_ASKS, TELLINGS
 # Two things, by a chart
 
 def _rows(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(thing.strip() for thing in row.split(",")) for row in text.replace("\n", " ").split("<"))
+    return tuple(map(table, text.split("<")))
 
 
 ANIMAL_SIZES = _rows("""an ant < a bee, a fly < a snail < a mouse, a sparrow < a hamster < a squirrel, a pigeon
@@ -275,8 +275,6 @@ def told_numbers(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[
     line, told_of, most, least, values = rng.choice(TOLD)
     if split == "train" and rng.random() < 0.5:
         line = rng.choice(TELLINGS[told_of])
-    if len(names) == 2:
-        most, least = (tuple(map(of_two, words)) for words in (most, least))
     values = dict(zip(names, rng.sample(values, len(names))))
     lines = [say(rng, line, n=n, v=v) for n, v in values.items()]
     told = rng.choice((f"{', '.join(lines[:-1])} and {lines[-1]}.", ". ".join(lines) + "."))
@@ -284,15 +282,9 @@ def told_numbers(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[
 
 
 def told_chain(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[str, int]]:
-    more, *ends = rng.choice(CHAINS)
+    more, most, least = rng.choice(CHAINS)
     lines = [f"{high} is {more} than {low}." for low, high in itertools.pairwise(names)]
-    most, least = ((of_two(end) if len(names) == 2 else end,) for end in ends)
-    return " ".join(rng.sample(lines, len(lines))), names, most, least, {}
-
-
-def of_two(word: str) -> str:
-    """"oldest" is "older" where there are two."""
-    return word.removesuffix("st") + "r"
+    return " ".join(rng.sample(lines, len(lines))), names, (most,), (least,), {}
 
 
 def two_or_three_people(rng, split):
@@ -302,6 +294,8 @@ def two_or_three_people(rng, split):
     names = [name for name, _ in people(rng, split, 2 if are_two else 3)]
     tell_of = rng.choice((told_numbers, told_numbers, told_chain))
     told, ranked, most, least, numbers = tell_of(rng, split, names)
+    if are_two:  # "oldest" is "older"
+        most, least = (tuple(word.removesuffix("st") + "r" for word in words) for words in (most, least))
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
     word = rng.choice(words)
     content = f"The {word} is {winner}."

@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple
 
 from nanochat.calculator import NUMBER_WORDS
 from nanochat.tinyworld import (DAYS, MONTHS, SPLITS, Asks, capital, core, expand, is_apart, spans_of_core, split_of,
-                                with_articles)
+                                table_of_pairs, with_articles)
 from nanochat.tinyworld_wordings import FACT_ASKS, MORE_CLAUSE_FRAMES, MORE_NAME_FRAMES
 
 
@@ -106,7 +106,7 @@ def asks(names: str, clauses: str, own: tuple[str, ...], val: tuple[str, ...], t
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return {x.strip(): y.strip() for x, y in (pair.split(":") for pair in text.replace("\n", " ").split(","))}
+    return dict(table_of_pairs(text))
 
 
 def both_ways(pairs: dict[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from nanochat.calculator import NUMBER_WORDS, calculate
 from nanochat.tinyworld import (
     HURRIED_SHARE, OPERATORS, Asks, capital, draw_operands, hurried, just_words, pair_split, say)
 from nanochat.tinyworld_facts import FACTS, answer_fact, fact_slots, plain, questions_by_fact
-from nanochat.tinyworld_formats import LISTS, LONGEST_LIST, formatted_list
+from nanochat.tinyworld_formats import LISTS, LONGEST_LIST, first_of, formatted_list, in_a_line
 from nanochat.tinyworld_puzzles import arithmetic, draw_word, letters, letters_answer, sum_answer
 from nanochat.tinyworld_tales import (
     HEROES, MOODS, MORE_HEROES, SHARED_MOOD_KINDS, TREASURES, draw_wish, story_question, tell_tale, wish_split)
@@ -266,17 +266,17 @@ def is_alike(text: str, before: str, wish: dict[str, str]) -> bool:
 
 def after_list(rng: random.Random, split: str, count: int) -> list[Item]:
     """More of the same, from where the list ended. One alone, and after a list in one line."""
-    first = None
-    while first is None or first.meta["count"] > LONGEST_LIST - 2:
+    while True:
         first = formatted_list(rng, split, "commas")
+        if first.meta["count"] <= LONGEST_LIST - 2:
+            break
     what, said = first.meta["what"], first.meta["count"]
     more = rng.randrange(1, LONGEST_LIST - said + 1)
-    things = LISTS[what][said:said + more]
     question = worded(rng, MORE_ASKS if more > 1 else ONE_MORE_ASKS, split,
                       n=rng.choice((NUMBER_WORDS[more], str(more))), what=what)
-    text = capital(", ".join(things)) + "."
-    call = f'" {", ".join(LISTS[what][said:LONGEST_LIST])}".split(",")[:{more}]'
-    return [first, Item(turns(question, with_tool(call, text)), text, {
+    text = in_a_line(LISTS[what][said:said + more])
+    reply = with_tool(first_of(LISTS[what][said:LONGEST_LIST], more), text)
+    return [first, Item(turns(question, reply), text, {
         "kind": "commas", "count": more, "allowed": list(LISTS[what][said:]), "question": question})]
 
 

@@ -201,6 +201,15 @@ def list_pairs(form: str, split: str) -> tuple[tuple[str, int], ...]:
                  if split_of("list of", form, what, count) == split)
 
 
+def in_a_line(things: tuple[str, ...]) -> str:
+    return capital(", ".join(things)) + "."
+
+
+def first_of(things: tuple[str, ...], count: int) -> str:
+    """What the calculator is asked for the first few of them."""
+    return f'" {", ".join(things)}".split(",")[:{count}]'
+
+
 def formatted_list(rng, split, form) -> Item:
     """The first few that LISTS has, the same for everybody: of things that are drawn a small model says one again and
     again. It says all it may need and the calculator keeps as many as were asked for: how many have been said, a small
@@ -209,8 +218,8 @@ def formatted_list(rng, split, form) -> Item:
     things = LISTS[what][:count]
     text = {"list": "\n".join(f"- {x}" for x in things),
             "numbered list": "\n".join(f"{i}. {x}" for i, x in enumerate(things, 1)),
-            "commas": capital(", ".join(things)) + "."}[form]
-    reply = with_tool(f'" {", ".join(LISTS[what][:LONGEST_LIST])}".split(",")[:{count}]', text)
+            "commas": in_a_line(things)}[form]
+    reply = with_tool(first_of(LISTS[what][:LONGEST_LIST], count), text)
     count_word = rng.choice((NUMBER_WORDS[count], str(count)))
     question = capital(say(rng, LIST_ASKS[form].draw(rng, split), n=count_word, what=what))
     question = rng.choice(OPENERS) + question if rng.random() < 0.2 else question
