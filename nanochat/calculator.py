@@ -153,7 +153,7 @@ def _name_of(extreme, named: ast.Dict) -> str:
     if not names or len(names) < len(named.keys):
         raise CalculatorError("not an expression")
     numbers = [_value(node) for node in named.values]
-    return names[numbers.index(extreme(numbers))]
+    return names[numbers.index(extreme(numbers))].strip()
 
 
 def _checked(value: int | float) -> int | float:

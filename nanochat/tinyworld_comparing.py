@@ -130,8 +130,9 @@ MAX_IN_CHARTS = 26  # rows, days, months, letters
 def draw_numbers(rng: random.Random, split: str, count: int) -> list[int]:
     """Different numbers, rising. In train every pair of them is, elsewhere the outer pair is the split's, and not of two
     small ones, which stand side by side in training's charts and calendars too."""
+    tops = (20, 100, 1000, 1000) + ((100_000,) if split == "train" else ())
     while True:
-        top = rng.choice((20, 100, 1000, 1000))
+        top = rng.choice(tops)
         numbers = sorted(rng.sample(range(top), count))
         if split != "train" and numbers[-1] <= MAX_IN_CHARTS:
             continue
@@ -230,7 +231,8 @@ ORDER_WORDS = tuple(sorted(x for x in {*COLOURS, *FLOWERS, *FOODS, *GOODS, *JOBS
 
 def order(rng, split):
     """Three numbers from small to large or back, or three words by their first letters. Which way is said first: at the
-    end of the call the question is far. Words stand behind a space, as they are known."""
+    end of the call the question is far. Words stand behind a space, as they are known; on a line of their own they are
+    the calculator's to the token, where behind a space "basket" came out as any word."""
     if rng.random() < 0.5:
         ordered, is_falling = [str(n) for n in draw_numbers(rng, split, 3)], rng.random() < 0.4
         ordered, name = (ordered[::-1], rng.choice(FALLING)) if is_falling else (ordered, rng.choice(RISING))
@@ -245,7 +247,8 @@ def order(rng, split):
         call = f"sorted([{a},{b},{c}]{',reverse=True' if is_falling else ''})"
     else:
         kind, which_way, call = "order of words", "By the alphabet:", f'sorted(" {a}, {b}, {c}".split(","))'
-    return Item(turns(question, with_tool(call, " {r}.", which_way)), ", ".join(ordered), {
+    reply = " {r}." if a.isdigit() else "\n{r}."
+    return Item(turns(question, with_tool(call, reply, which_way)), ", ".join(ordered), {
         "kind": kind, "rivals": [], "words": [], "yes": "", "question": question})
 
 
@@ -289,7 +292,8 @@ def told_chain(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[st
 
 def two_or_three_people(rng, split):
     """Who is oldest, or, in training, older. Of a chain it says first who is in the middle, the one who was named twice:
-    then either end is one step away."""
+    then either end is one step away. Where a name is copied it stands where it stood: behind a space in the call, as in
+    the telling, and first in the answer, as in the result. With and without a space it is other tokens."""
     are_two = split == "train" and rng.random() < 0.3
     names = [name for name, _ in people(rng, split, 2 if are_two else 3)]
     tell_of = rng.choice((told_numbers, told_numbers, told_chain))
@@ -301,9 +305,10 @@ def two_or_three_people(rng, split):
     content = f"The {word} is {winner}."
     middle = "" if numbers or are_two else ranked[1]
     if numbers:
-        content = with_tool(whose_extreme(words == most, numbers), content)
+        call = whose_extreme(words == most, {f" {name}": number for name, number in numbers.items()})
+        content = with_tool(call, f"{{r}} is the {word}.")
     elif middle:
-        content = f"{middle} is in the middle, so the {word} is {winner}."
+        content = f"In the middle is {middle}, so the {word} is {winner}."
     form = rng.choice(PEOPLE_ASKS.train) if are_two else PEOPLE_ASKS.draw(rng, split)  # of three, some of the others say
     question = capital(say(rng, form, told=told, most=word))
     return Item(turns(question, content), winner, {

@@ -91,6 +91,9 @@ HABITS = tuple((does, do, table(things)) for does, do, things in (
     ("needs", "need", "glasses, a rest, a new coat, some money, a haircut, a ticket, good advice, a bandage"),
     ("wants", "want", "a puppy, a bicycle, a holiday, a day off, peace and quiet, a tree house, a guitar"),
     ("repairs", "repair", "clocks, bicycles, shoes, radios, roofs, boats, cameras, violins")))
+RANKS = table("""
+older, younger, taller, shorter, faster, slower, stronger, weaker, richer, poorer, bigger, smaller, braver, louder,
+kinder, wiser""")
 GIVEN = WRITTEN + CARRIED
 GAVE = table_of_pairs("""
 gave:give, threw:throw, lent:lend, sold:sell, brought:bring, handed:hand""")
@@ -193,7 +196,16 @@ def _handed_on(rng: random.Random, x: str, y: str) -> tuple[Doing, Doing]:
                                       (f"What did {y} {do2}?", replies[1], y)], {thing}))
 
 
-MAKERS = (_act, _act, _act, _act, _spot, _spot, _habit, _gift, _hiding_place, _count)
+def _rank(rng: random.Random, x: str) -> Doing:
+    """What a chain is made of ("Ben is older than Tom. Sara is older than Ben."), to be asked for from either end."""
+    more, (y, _) = rng.choice(RANKS), people(rng, "train", 1)[0]
+    reply = f"{_yours(x)} is {more} than {y}."
+    return Doing(f"{x} is {more} than {y}.", [
+        (f"Who is {more} than {y}?", reply, x), (f"Than whom is {x} {more}?", reply, x),
+        (f"{x} is {more} than whom?", reply, x)], {y})
+
+
+MAKERS = (_act, _act, _act, _act, _spot, _spot, _habit, _gift, _hiding_place, _count, _rank)
 ALIKE_SHARE = 0.2  # of the exercises everybody does the same kind of thing
 HANDED_ON_SHARE = 0.25  # of the exercises tell of a thing that two did something to, one after the other
 

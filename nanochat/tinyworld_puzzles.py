@@ -138,6 +138,7 @@ COUNTABLE = tuple(food for food in FOODS if food.endswith("s")) + tuple(thing + 
 # What people try first is 2+2, and of a thousand other sums two add a number to itself: a model that had seen few wrote
 # 2+2+2. Of training's sums, how many have small numbers, of these how many twice the same, and how many no spaces.
 SMALL_SHARE, TWIN_SHARE, UNSPACED_SHARE = 0.2, 0.25, 0.15
+LARGE_SHARE = 0.1  # have a number above 999: to a model that had seen none 1000 + 1 was 101
 
 
 def small_operands(rng: random.Random, op: str) -> tuple[int, int]:
@@ -153,12 +154,33 @@ def small_operands(rng: random.Random, op: str) -> tuple[int, int]:
             return a, b
 
 
+def large_operands(rng: random.Random, op: str) -> tuple[int, int]:
+    """Two numbers of training up to 99,999, the larger one above 999."""
+    while True:
+        a, b = rng.randrange(1000, 10 ** rng.choice((4, 4, 5))), rng.randrange(10 ** rng.choice((1, 2, 3, 4)))
+        if op == "*":
+            b %= 100
+        if op == "/":
+            b = 1 + b % 99
+            a -= a % b
+        if op == "+" and rng.random() < 0.5:
+            a, b = b, a
+        if pair_split(a, b) == "train":
+            return a, b
+
+
+def operands(rng: random.Random, split: str, op: str) -> tuple[int, int]:
+    size = rng.random() if split == "train" else 1.0
+    if size < SMALL_SHARE:
+        return small_operands(rng, op)
+    return large_operands(rng, op) if size < SMALL_SHARE + LARGE_SHARE else draw_operands(rng, split, op)
+
+
 def arithmetic(rng: random.Random, split: str) -> Item:
     if rng.random() < 0.08:
         return long_sum(rng, split)
     op = rng.choices(tuple(OPERATORS), (3, 3, 3, 2))[0]
-    is_small = split == "train" and rng.random() < SMALL_SHARE
-    a, b = small_operands(rng, op) if is_small else draw_operands(rng, split, op)
+    a, b = operands(rng, split, op)
     n, m = (name for name, _ in people(rng, split, 2))
     in_words = a <= 20 and b <= 20 and rng.random() < 0.5
     shown = {"a": NUMBER_WORDS[a], "b": NUMBER_WORDS[b]} if in_words else {"a": a, "b": b}

@@ -11,7 +11,8 @@ import random
 import re
 
 from nanochat.tinyworld import (COLOURS, DAYS, FLOWERS, FOODS, GOODS, HOBBIES, HURRIED_SHARE, JOBS, MONTHS, OWN_SHARE,
-                                PETS, PLACES, Asks, capital, dress, hurried, made_name, people, person_name, say)
+                                PETS, PLACES, Asks, capital, dress, hurried, is_name_of, made_name, people, person_name,
+                                say)
 from nanochat.tinyworld_doings import doings
 from nanochat.tinyworld_grade import NEGATION
 from nanochat.tinyworld_plots import cast, draw_plot, plot_questions, tell
@@ -292,7 +293,21 @@ OPEN_SLOTS = ("food", "pet", "job", "hobby", "flower", "want", "like")
 ANY_WORD_SHARE = 0.3  # of these in training are any word: who knows a dozen jobs calls an electrician a plumber
 
 
+NICKNAME_SHARE = 0.15  # of those who say in training what they are called are called like a word
+
+
+def nickname(rng: random.Random) -> str:
+    """Any word or its first letters: "hi my name is tom" was "Hello, tomorrow!" to a model that had never met a word's
+    beginning by itself."""
+    while True:
+        name = capital(draw_word(rng, "train", made_share=0.2)[:rng.choice((3, 4, None))])
+        if is_name_of("train", name):
+            return name
+
+
 def memory_value(rng: random.Random, slot: str, split: str) -> str:
+    if slot == "name" and split == "train" and rng.random() < NICKNAME_SHARE:
+        return nickname(rng)
     if slot in PERSONS:
         return person_name(rng, split, slot == "sister" or slot != "brother" and rng.random() < 0.5)
     if slot in OPEN_SLOTS and split == "train" and rng.random() < ANY_WORD_SHARE:
@@ -468,11 +483,21 @@ def ownings(rng: random.Random, names: list[str]) -> list[tuple[str, tuple[str, 
     return told
 
 
+IN_PAIRS_SHARE = 0.3  # of the exercises on what is whose
+
+
+def in_pairs(rng: random.Random, sentences: list[str]) -> str:
+    """Two and two of them in one sentence: "Tom has a red hat and Ben has a blue hat." All begin with a name."""
+    link = rng.choice((" and ", ", and ", ", but "))
+    return " ".join(link.join(line.rstrip(".") for line in sentences[i:i + 2]) + "."
+                    for i in range(0, len(sentences), 2))
+
+
 def lookup(rng: random.Random) -> list[dict]:
     """Two to six people and one thing about each; every one of them is asked for, one by one or all in one breath. From
     a thousand different things it is learnt here who has what, which reading needs and does not teach (dev/LOG.md)."""
-    names = some_names(rng, rng.randrange(2, 7))
-    if rng.random() < DOINGS_SHARE:
+    names, are_doings = some_names(rng, rng.randrange(2, 7)), rng.random() < DOINGS_SHARE
+    if are_doings:
         told = [(doing.told, rng.choice(doing.asks)) for doing in doings(rng, names)]
     else:
         told = ownings(rng, names)
@@ -480,5 +505,7 @@ def lookup(rng: random.Random) -> list[dict]:
     if rng.random() < 0.5:
         exchanges = [tuple(" ".join(lines) for lines in zip(*exchanges))]
     (question, reply), *others = exchanges
-    text = " ".join(sentence for sentence, _ in told)
+    sentences = [sentence for sentence, _ in told]
+    is_paired = not are_doings and rng.random() < IN_PAIRS_SHARE
+    text = in_pairs(rng, sentences) if is_paired else " ".join(sentences)
     return turns(in_frame(rng, "train", text, question), reply) + sum((turns(*exchange) for exchange in others), [])

@@ -2,7 +2,7 @@
 them failed at half of what was asked about a new one (dev/LOG.md). Tables only, as tinyworld_plots reads them.
 
 SCENES are (sentences, questions), TRAITS (what is so of {x}, questions); a question is (wordings, the slot that answers
-it, the answer in a sentence). Slots and "[a|b]" as in tinyworld_plots. Written without sight of what is held out.
+it, the answer in a sentence). Slots and "[a|b]" as in tinyworld_plots. Written without a look at what is held out.
 """
 
 SCENES = (

@@ -37,6 +37,14 @@ TREASURES = {
     "boat": "never sank, not even in a storm", "ball": "jumped higher than the roof",
     "cake": "was enough for the whole village", "clock": "sang a song at noon", "crown": "fitted every head",
     "blanket": "was as soft as a cloud"}
+GROWN = "apple pear lemon carrot potato turnip flower rose sunflower tree leaf nut bone egg".split()
+MORE_TREASURES = GROWN + """lantern sword shield violin guitar trumpet wand cloak bottle bucket bag box doll robot pen
+pencil brush scarf shirt shoe boot sock cup plate spoon pot pan wheel cart sledge spade hammer nail pie pancake sandwich
+pizza loaf carpet chair table bed flag puzzle necklace ribbon telescope camera watch piano bicycle wagon car train
+ship plane rocket picture poem""".split()
+USES = """brought good luck|had belonged to a queen|was older than the town|had crossed the sea|came from the moon
+|was a gift from a wizard|could not be sold|had a secret name|was never twice the same|had been lost for years
+|made everybody smile|hummed at night""".replace("\n", "").split("|")
 UNMADE = ("coin", "seed", "shell", "letter", "stone", "feather")  # nobody makes or repairs these
 WISHED_LOOKS = "golden shiny magic little old big tiny lost red blue broken strange silver wooden".split()
 MOODS = ("happy", "sad", "funny", "scary", "sleepy")
@@ -53,6 +61,9 @@ def wish_split(hero: str, treasure: str, place: str = "", mood: str = "") -> str
     return split_of("wish", hero, treasure) if hero or treasure else split_of("wish", "", "", place, mood)
 
 
+MORE_TREASURES_SHARE = 0.4
+
+
 def wished(names: list[str], more: list[str], split: str) -> list[str]:
     return names + more if split == "train" else names
 
@@ -62,7 +73,9 @@ def draw_wish(rng: random.Random, split: str) -> dict[str, str]:
     weights, shapes = zip(*SHAPES)
     while True:
         shape = rng.choices(shapes, weights)[0]
-        hero, treasure = rng.choice(wished(HEROES, MORE_HEROES, split)), rng.choice(tuple(TREASURES))
+        hero = rng.choice(wished(HEROES, MORE_HEROES, split))
+        is_taught = split == "train" and rng.random() < MORE_TREASURES_SHARE
+        treasure = rng.choice(MORE_TREASURES if is_taught else tuple(TREASURES))
         wish = {"hero": hero if "hero" in shape else "",
                 "event": rng.choice(events_of(treasure)) if "event" in shape else "",
                 "treasure": treasure if "treasure" in shape else "",
@@ -74,7 +87,8 @@ def draw_wish(rng: random.Random, split: str) -> dict[str, str]:
 
 @functools.cache
 def events_of(treasure: str) -> tuple[str, ...]:
-    return tuple(event for event in EVENTS if not (treasure in UNMADE and event in ("makes", "repairs")))
+    is_made = treasure not in (*UNMADE, *GROWN)
+    return tuple(event for event in EVENTS if is_made or event not in ("makes", "repairs"))
 
 
 # How a wish is put into words. {kind} is "sad " before the word story, {mood} ", with a sad end" after all.
@@ -181,7 +195,7 @@ def described(rng: random.Random, thing: str, split: str) -> str:
     """In training now and then with a word before it, as people have it: an old sailor, a golden key."""
     if not thing or split != "train" or rng.random() > 0.15:
         return thing
-    return f"{rng.choice(WISHED_LOOKS if thing in TREASURES else NATURES)} {thing}"
+    return f"{rng.choice(NATURES if thing in HEROES + MORE_HEROES else WISHED_LOOKS)} {thing}"
 
 
 # -----------------------------------------------------------------------------
@@ -477,7 +491,7 @@ def complete(rng: random.Random, wish: dict[str, str]) -> dict[str, str]:
 
 def tale_slots(rng: random.Random, told: dict[str, str]) -> dict[str, str]:
     adjectives = rng.sample(NATURES, 3)
-    return {"h": told["hero"], "t": told["treasure"], "p": told["place"], "use": TREASURES[told["treasure"]],
+    return {"h": told["hero"], "t": told["treasure"], "p": told["place"], "use": TREASURES.get(told["treasure"]) or rng.choice(USES),
             "k": rng.choice([k for k in HEROES if k != told["hero"]]),
             "p2": rng.choice([p for p in PLACES if p != told["place"]]),
             "adj": adjectives[0], "adj2": adjectives[1], "adj3": adjectives[2], "look": rng.choice(LOOKS),

@@ -3,7 +3,7 @@
 The rooms (tinyworld_facts, _talk, _puzzles, _recall, _tales) keep the wordings that show what a question is about, of
 which a part is held out; here is what people come up with besides, for training alone, so that what is measured does
 not change with it. "[a|b]" is a choice, slots are filled as in the room, and a reading that is held out there is left
-out. Written without sight of what is held out.
+out. Written without a look at what is held out.
 """
 
 # Around a noun phrase {it}, such as "the capital of France", and around a clause, such as "what its capital is".
@@ -4274,10 +4274,10 @@ STORY_ASKS = {
         "Good morning! My class would like to start the day with a {kind}story{place}{mood}.",
         "The pupils were quiet all morning and have earned a {kind}story{place}{mood}.",
         "Please write a {kind}story for beginners, about something{place}{mood}.",
-        "We need a {kind}story for the [school newspaper|puppet show|reading hour], one{place} would be fine{mood}.",
+        "We need a {kind}story for the [school newspaper|talent show|reading hour], one{place} would be fine{mood}.",
         "Excuse me, I would like a {kind}story about someone{place}{mood}.",
         "Good evening, please be so kind and tell me a {kind}story{place}{mood}.",
-        "I am a guest in this country and I like your tales. Please tell me a {kind}story{place}{mood}.",
+        "I am a stranger in this country and I like your tales. Please tell me a {kind}story{place}{mood}.",
         "I kindly ask for a {kind}[tale|fairy tale|story]{place}{mood}.",
         "Do you know a {kind}story about anyone{place}? Tell it to me{mood}.",
         "What happened{place} once upon a time? Tell me in a {kind}story{mood}.",
@@ -4864,7 +4864,7 @@ COMPARING_ASKS = {  # slots as in tinyworld_comparing.py
         "{a} {b} {c} which is the {most}",
         "{most} of {a} {b} {c}",
         "What is the {most} number among {a}, {b} and {c}?",
-        "Find the {most} [number|one|value] in this list: {a}, {b}, {c}.",
+        "Find the {most} [number|one|figure] in this list: {a}, {b}, {c}.",
         "Pick the {most} out of {a}, {b} and {c}.",
         "Is {a}, {b} or {c} the {most}?",
         "Out of {a}, {b} and {c}, [which|which one|which number] is the {most}?",
@@ -5616,7 +5616,7 @@ FORMAT_ASKS = {
         "I'm six and I'm making a list! Tell me {n} {what}, one on each line!",
         "Mum says I have to write down {n} {what}, with a dot before each one.",
         "Class, let's make a bullet list of {n} {what}.",
-        "I'm preparing a [slide|poster|handout] for my class. List {n} {what} with bullets.",
+        "I'm preparing a [paper|poster|handout] for my class. List {n} {what} with bullets.",
         "I'm making a worksheet. Give me {n} {what}, each on a separate line.",
         "My eyes are poor, dear. Write {n} {what} for me, one to a line.",
         "Grandpa would like {n} {what} in a list, one on each line, please.",
@@ -5657,7 +5657,7 @@ FORMAT_ASKS = {
         "I'm learning to count! Tell me {n} {what} with numbers in front!",
         "I can count now! Make me a list of {n} {what} with 1, 2 and so on!",
         "Class, let's make a numbered list of {n} {what}.",
-        "I'm preparing a [slide|poster|handout] for my class. List {n} {what} and number them.",
+        "I'm preparing a [paper|poster|handout] for my class. List {n} {what} and number them.",
         "I'm making a worksheet. Give me {n} {what} as a numbered list.",
         "I lose count these days, dear, so number them for me. I need {n} {what}.",
         "Grandma would like {n} {what} in a numbered list, please.",
