@@ -57,13 +57,13 @@ def story(rng: random.Random, split: str) -> Item:
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
           "followup": followup}
-WEIGHTS = {"facts": 20, "identity": 34, "arithmetic": 10, "letters": 10, "reading": 18, "memory": 6, "story": 5,
-           "unknown": 5, "comparing": 7, "format": 9, "followup": 6}
+WEIGHTS = {"facts": 20, "identity": 35, "arithmetic": 10, "letters": 10, "reading": 19, "memory": 6, "story": 5,
+           "unknown": 5, "comparing": 7, "format": 7, "followup": 6}
 UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
-MIXED = {"facts": 4, "identity": 3, "arithmetic": 3, "letters": 2, "unknown": 1, "comparing": 1, "format": 1, "story": 2,
-         "reading": 1}  # what stands between a name and the question for it, and how often
+MIXED = {"facts": 4, "identity": 3, "arithmetic": 3, "letters": 2, "unknown": 1, "comparing": 1, "format": 1,
+         "story": 2, "reading": 1}  # what stands between a name and the question for it, and how often
 REACTED_SHARE = 0.25  # of their answers somebody says "ok", "thanks" or "are you sure?" to
 OF_ONE_SHARE = 0.4  # of mixtures stay with one skill: a second question that does not lean on the first
 ASKED_WHO_SHARE = 0.4  # of small talk ends with a question about nanochat itself, as first chats do

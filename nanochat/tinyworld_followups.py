@@ -15,7 +15,8 @@ from nanochat.tinyworld_facts import FACTS, answer_fact, fact_slots, plain, ques
 from nanochat.tinyworld_formats import LISTS, LONGEST_LIST, first_of, formatted_list, in_a_line
 from nanochat.tinyworld_puzzles import arithmetic, draw_word, letters, letters_answer, sum_answer
 from nanochat.tinyworld_tales import (
-    HEROES, MOODS, MORE_HEROES, MORE_TREASURES, SHARED_MOOD_KINDS, TREASURES, draw_wish, story_question, tell_tale, wish_split)
+    HEROES, MOODS, MORE_HEROES, MORE_TREASURES, SHARED_MOOD_KINDS, TREASURES, draw_wish, story_question, tell_tale,
+    wish_split)
 from nanochat.tinyworld_talk import Item, turns, with_tool
 
 THANKS = "[Okay|Good|Thanks|Thank you|Nice|I see|Ok|Great|Right|Cool]"
@@ -260,7 +261,8 @@ def story_item(rng: random.Random, wish: dict[str, str], question: str, before: 
 def is_alike(text: str, before: str, wish: dict[str, str]) -> bool:
     """Whether a tale opens like the one before or is about somebody or something in it, but for what was wished."""
     words, words_before = (just_words(tale).split() for tale in (text, before))
-    main = {max(names, key=words.count) for names in (HEROES + MORE_HEROES, (*TREASURES, *MORE_TREASURES))} - set(wish.values())
+    names = HEROES + MORE_HEROES, (*TREASURES, *MORE_TREASURES)
+    main = {max(some, key=words.count) for some in names} - set(wish.values())
     return words[:3] == words_before[:3] or not main.isdisjoint(words_before)
 
 

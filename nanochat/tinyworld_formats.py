@@ -240,14 +240,16 @@ TIMES_ASKS = Asks((
 
 
 def said_often(rng, split, form) -> Item:
+    """The calculator gets the word as it was asked for: in quotes without a space, and else behind one. A word with a
+    space and one without are other tokens, and half of the held-out words came out as others."""
     while True:
         word, count = rng.choice(ORDER_WORDS), rng.choice(tuple(TIMES))
         if split_of("often", word, count) == split:
             break
     times = say(rng, TIMES[count])
     question = capital(say(rng, TIMES_ASKS.draw(rng, split), x=word, times=times))
-    reply = " ".join([word] * count)
-    return Item(turns(question, with_tool(f'" {word}"*{count}', "{r}")), reply, {"kind": form, "question": question})
+    shown, reply = f"{word} " if f'"{word}"' in question else f" {word}", " ".join([word] * count)
+    return Item(turns(question, with_tool(f'"{shown}"*{count}', "{r}")), reply, {"kind": form, "question": question})
 
 
 # -----------------------------------------------------------------------------

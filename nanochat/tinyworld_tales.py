@@ -490,8 +490,8 @@ def complete(rng: random.Random, wish: dict[str, str]) -> dict[str, str]:
 
 
 def tale_slots(rng: random.Random, told: dict[str, str]) -> dict[str, str]:
-    adjectives = rng.sample(NATURES, 3)
-    return {"h": told["hero"], "t": told["treasure"], "p": told["place"], "use": TREASURES.get(told["treasure"]) or rng.choice(USES),
+    adjectives, treasure = rng.sample(NATURES, 3), told["treasure"]
+    return {"h": told["hero"], "t": treasure, "p": told["place"], "use": TREASURES.get(treasure) or rng.choice(USES),
             "k": rng.choice([k for k in HEROES if k != told["hero"]]),
             "p2": rng.choice([p for p in PLACES if p != told["place"]]),
             "adj": adjectives[0], "adj2": adjectives[1], "adj3": adjectives[2], "look": rng.choice(LOOKS),
