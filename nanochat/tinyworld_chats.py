@@ -15,7 +15,7 @@ from nanochat.tinyworld import HURRIED_SHARE, OWN_SHARE, SPLITS, bare, dress, hu
 from nanochat.tinyworld_comparing import comparing
 from nanochat.tinyworld_facts import FACTS, answer_fact, questions_by_fact
 from nanochat.tinyworld_followups import followup
-from nanochat.tinyworld_formats import formatted, practised
+from nanochat.tinyworld_formats import formatted
 from nanochat.tinyworld_puzzles import arithmetic, letters, spelling_drill
 from nanochat.tinyworld_recall import lookup, memory, not_told, reading, repeat
 from nanochat.tinyworld_tales import draw_wish, story_question, tell_tale
@@ -53,12 +53,12 @@ def story(rng: random.Random, split: str) -> Item:
                 {"kind": f"{sum(map(bool, wish.values()))} wishes", "wish": wish, "question": question})
 
 
-# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 150.
+# Skill: its maker and how often a training conversation is about it; with TRAIN_ONLY they sum up to 149.
 MAKERS = {"facts": facts, "identity": identity, "arithmetic": arithmetic, "letters": letters, "reading": reading,
           "memory": memory, "story": story, "unknown": unknown, "comparing": comparing, "format": formatted,
           "followup": followup}
 WEIGHTS = {"facts": 20, "identity": 35, "arithmetic": 10, "letters": 10, "reading": 19, "memory": 6, "story": 5,
-           "unknown": 5, "comparing": 7, "format": 8, "followup": 6}
+           "unknown": 5, "comparing": 7, "format": 7, "followup": 6}
 UNGRADED = {"smalltalk": 4, "repeat": 2, "lookup": 4, "drill": 4}
 DRILLS = {"repeat": repeat, "lookup": lookup, "drill": spelling_drill}
 TRAIN_ONLY = UNGRADED | {"mixed": 5}
@@ -71,11 +71,9 @@ SKILLS = tuple(MAKERS)
 
 
 def item(skill: str, split: str, index: int, seed: int = 0) -> Item:
-    """The index-th item of a skill, in train as RL practises it. Two indices may ask the same; tasks.tinyworld leaves
-    repeats out."""
+    """The index-th item of a skill. Two indices may ask the same; tasks.tinyworld leaves repeats out."""
     assert split in SPLITS, split
-    rng = random.Random(f"{seed}/{split}/{skill}/{index}")
-    return practised(rng) if (skill, split) == ("format", "train") else MAKERS[skill](rng, split)
+    return MAKERS[skill](random.Random(f"{seed}/{split}/{skill}/{index}"), split)
 
 
 def mixed(rng: random.Random) -> list[dict]:

@@ -269,7 +269,7 @@ def is_alike(text: str, before: str, wish: dict[str, str]) -> bool:
 def after_list(rng: random.Random, split: str, count: int) -> list[Item]:
     """More of the same, from where the list ended. One alone, and after a list in one line."""
     while True:
-        first = formatted_list(rng, split, "commas", split)
+        first = formatted_list(rng, split, "commas")
         if first.meta["count"] <= LONGEST_LIST - 2:
             break
     what, said = first.meta["what"], first.meta["count"]

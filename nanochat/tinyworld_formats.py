@@ -17,17 +17,6 @@ from nanochat.tinyworld_facts import FACTS, NUMBER_KINDS, fact_questions, fact_s
 from nanochat.tinyworld_talk import Item, turns, with_tool
 from nanochat.tinyworld_wordings import FORMAT_ASKS
 
-PRACTISED = "practised"
-
-
-def group_of(*pair) -> str:
-    """The split of content and format, or, for a tenth of training's, "practised": pairs that SFT never shows, for RL
-    alone. Of what SFT shows a model learns too much (two vegetables are numbered, since it never saw them with dashes),
-    which is right wherever it practises and wrong in what is held out."""
-    split = split_of(*pair)
-    return PRACTISED if split == "train" and split_of(PRACTISED, *pair) == "test" else split
-
-
 # -----------------------------------------------------------------------------
 # Facts
 
@@ -107,11 +96,11 @@ def format_questions(split: str) -> dict[tuple[str, str], list[str]]:
 
 
 @functools.cache
-def format_pairs(form: str, split: str, group: str) -> tuple[tuple[str, str], ...]:
-    """(kind, key) of a group that a split can ask for in this format."""
+def format_pairs(form: str, split: str) -> tuple[tuple[str, str], ...]:
+    """(kind, key) that a split may ask for in this format."""
     kinds = {"number": NUMBER_KINDS, "yes or no": YES_FORMS}.get(form, set(FORMAT_KINDS) - set(NUMBER_KINDS))
     return tuple((kind, key) for kind, key in format_questions(split)
-                 if kind in kinds and group_of("format", form, kind, key) == group)
+                 if kind in kinds and split_of("format", form, kind, key) == split)
 
 
 def lower_start(sentence: str, kind: str) -> str:
@@ -145,8 +134,8 @@ def in_format(rng, form, kind, key, start) -> str | list[dict]:
             "exclamation": sentence.rstrip(".") + "!", "twice": f"{capital(answer)}, {answer}.", "start": f"{start}, {lower_start(sentence, kind)}"}[form]
 
 
-def formatted_fact(rng, split, form, group) -> Item:
-    kind, key = rng.choice(format_pairs(form, split, group))
+def formatted_fact(rng, split, form) -> Item:
+    kind, key = rng.choice(format_pairs(form, split))
     start, answer = rng.choice(STARTS) if form == "start" else "", bare(FACTS[kind].answers[key])
     if form == "yes or no":
         question, asked = yes_or_no(rng, kind, key)
@@ -206,10 +195,10 @@ LONGEST_LIST = 7
 
 
 @functools.cache
-def list_pairs(form: str, group: str) -> tuple[tuple[str, int], ...]:
-    """(what, how many) of a group in this format."""
+def list_pairs(form: str, split: str) -> tuple[tuple[str, int], ...]:
+    """(what, how many) that a split may ask for in this format."""
     return tuple((what, count) for what in LISTS for count in range(2, LONGEST_LIST + 1)
-                 if group_of("list of", form, what, count) == group)
+                 if split_of("list of", form, what, count) == split)
 
 
 def in_a_line(things: tuple[str, ...]) -> str:
@@ -221,11 +210,11 @@ def first_of(things: tuple[str, ...], count: int) -> str:
     return f'" {", ".join(things)}".split(",")[:{count}]'
 
 
-def formatted_list(rng, split, form, group) -> Item:
+def formatted_list(rng, split, form) -> Item:
     """The first few that LISTS has, the same for everybody: of things that are drawn a small model says one again and
     again. It says all it may need and the calculator keeps as many as were asked for: how many have been said, a small
     model tells right for numbers and things that it was trained on together, and 9 times in 135 for others."""
-    what, count = rng.choice(list_pairs(form, group))
+    what, count = rng.choice(list_pairs(form, split))
     things = LISTS[what][:count]
     text = {"list": "\n".join(f"- {x}" for x in things),
             "numbered list": "\n".join(f"{i}. {x}" for i, x in enumerate(things, 1)),
@@ -250,12 +239,12 @@ TIMES_ASKS = Asks((
 ).taught(FORMAT_ASKS["often"])
 
 
-def said_often(rng, split, form, group) -> Item:
+def said_often(rng, split, form) -> Item:
     """The calculator gets the word as it was asked for: in quotes without a space, and else behind one. A word with a
     space and one without are other tokens, and half of the held-out words came out as others."""
     while True:
         word, count = rng.choice(ORDER_WORDS), rng.choice(tuple(TIMES))
-        if group_of("often", word, count) == group:
+        if split_of("often", word, count) == split:
             break
     times = say(rng, TIMES[count])
     question = capital(say(rng, TIMES_ASKS.draw(rng, split), x=word, times=times))
@@ -278,16 +267,11 @@ def is_new(it: Item) -> bool:
     return len(rows) <= 1 or is_yes_no and all(just_words(bare(it.meta["fact"][1])) in row for row in rows)
 
 
-def formatted(rng: random.Random, split: str, group: str | None = None) -> Item:
-    """A fact, a list or a word, in the format that the question wants. group: of which pairs, the split's own if None."""
+def formatted(rng: random.Random, split: str) -> Item:
+    """A fact, a list or a word, in the format that the question wants."""
     forms = tuple(FORM_MAKERS)
     form = rng.choices(forms, [HARD_FORMS.get(form, 1) for form in forms])[0] if split == "train" else rng.choice(forms)
     while True:
-        it = FORM_MAKERS[form](rng, split, form, group or split)
+        it = FORM_MAKERS[form](rng, split, form)
         if split == "train" or is_new(it):
             return it
-
-
-def practised(rng: random.Random) -> Item:
-    """What RL asks for: half of it are pairs that SFT has shown, half are those that it has not."""
-    return formatted(rng, "train", rng.choice(("train", PRACTISED)))

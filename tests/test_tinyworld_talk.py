@@ -8,7 +8,6 @@ import pytest
 
 from nanochat.conversation import validate, visible_text
 from nanochat.tinyworld import SPLITS, core, dress, spans
-from nanochat.tinyworld_chats import item
 from nanochat.tinyworld_comparing import comparing
 from nanochat.tinyworld_facts import fact_questions
 from nanochat.tinyworld_formats import LISTS, formatted
@@ -115,21 +114,6 @@ def test_every_format_and_every_kind_of_comparison_is_measured(split):
     for skill in ("format", "comparing", "unknown"):
         kinds = {it.meta["kind"] for it in items(skill, "train", 5000)}
         assert kinds - {it.meta["kind"] for it in items(skill, split, 1500)} <= {"week"}  # of 15 pairs of days
-
-
-def format_pair(it):
-    """(format, content)"""
-    meta = it.meta
-    return meta["kind"], tuple(meta.get("fact", (meta.get("what", it.answer), meta.get("count"))))
-
-
-def test_half_of_what_rl_practises_sft_has_never_shown():
-    """Of pairs that SFT shows a model learns too much: practising those alone, it numbered what it should have dashed."""
-    shown = {format_pair(formatted(random.Random(i), "train")) for i in range(20_000)}
-    practised = [format_pair(item("format", "train", i)) for i in range(3000)]
-    alone = [pair for pair in practised if pair not in shown]
-    assert 0.45 < len(alone) / len(practised) < 0.55 and {form for form, _ in alone} == {form for form, _ in shown}
-    assert not set(practised) & {format_pair(it) for split in HELD_OUT for it in items("format", split, 1500)}
 
 
 def test_small_talk_is_varied_and_whole():
