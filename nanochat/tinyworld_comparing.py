@@ -244,10 +244,10 @@ def order(rng, split):
     question = dress(rng, capital(say(rng, ORDER_ASKS.draw(rng, split), a=a, b=b, c=c, order=name)))
     if a.isdigit():
         kind, which_way = "order of numbers", "From large to small:" if is_falling else "From small to large:"
-        call = f"sorted([{a},{b},{c}]{',reverse=True' if is_falling else ''})"
+        call, reply = f"sorted([{a},{b},{c}]{',reverse=True' if is_falling else ''})", " {r}."
     else:
         kind, which_way, call = "order of words", "By the alphabet:", f'sorted(" {a}, {b}, {c}".split(","))'
-    reply = " {r}." if a.isdigit() else "\n{r}."
+        reply = "\n{r}."
     return Item(turns(question, with_tool(call, reply, which_way)), ", ".join(ordered), {
         "kind": kind, "rivals": [], "words": [], "yes": "", "question": question})
 
