@@ -2,8 +2,9 @@
 
 Each prompt is sampled several times; an answer's advantage A is its reward minus the mean of its group. Every sampled
 token weighs the same over the whole batch (DAPO, arXiv:2503.14476), there is no division by the group's deviation
-(Dr. GRPO, arXiv:2503.20783), and groups whose rewards agree teach nothing and are left out. Supervised conversations of
-the stage before may be replayed in the same update (PPO-ptx, arXiv:2203.02155, eq. 2).
+(Dr. GRPO, arXiv:2503.20783), and groups whose rewards agree teach nothing and are left out. What several samples of a
+group say is trained on once, with the sum of their advantages: the same gradient from fewer tokens. Supervised
+conversations of the stage before may be replayed in the same update (PPO-ptx, arXiv:2203.02155, eq. 2).
 
 One update per batch of samples needs no more: the ratio to the policy that sampled is 1. Further updates on the same
 samples weigh by that ratio, clipped (PPO, arXiv:1707.06347, eq. 7), and a KL term may hold the policy near the one it
@@ -26,16 +27,19 @@ SHORT_ROW = 256  # on a CPU: every position of a row is multiplied with all othe
 
 
 class PolicySequence(NamedTuple):
-    """A packing.Sequence with what the engine said of it: log p per id, NaN where nothing was sampled."""
+    """A packing.Sequence with what the engine said of it: log p per id, NaN where nothing was sampled, and how many
+    samples each id stands for."""
     ids: list[int]
     mask: list[int]
     weights: list[float]
     logprobs: list[float]
+    counts: list[int]
 
 
 class PolicyBatch(NamedTuple):
     inputs: dict                    # of GPT.loss_sum; row_weights are advantages, 1 where replayed; fills logprobs_out
     sampled_logprobs: torch.Tensor  # (B, T) the engine's; NaN where the target was not sampled
+    counts: torch.Tensor            # (B, T) of samples that a target stands for; row_weights has their sum
 
 
 # -----------------------------------------------------------------------------
@@ -48,8 +52,9 @@ def advantages(rewards: list[float]) -> list[float]:
 
 
 def policy_sequences(prompt: list[int], completions, rewards: list[float | None]) -> list[PolicySequence]:
-    """The group as training sequences: sampled ids are targets weighted by the advantage; the prompt and ids that a
-    tool spliced in (completion.forced) are not. Empty when all rewards agree.
+    """The group as training sequences, each different answer once: sampled ids are targets weighted by the advantages
+    of all who gave it; the prompt and ids that a tool spliced in (completion.forced) are not. Empty when all rewards
+    agree.
 
     A reward of None (the answer or its grader failed) costs that sample alone: it is neither trained on nor part of the
     mean, since a 0 would tell the others that they were better than something. An answer cut at its token limit is a
@@ -57,24 +62,28 @@ def policy_sequences(prompt: list[int], completions, rewards: list[float | None]
     DAPO masks such samples, lest sound long reasoning be punished; of short answers most that are cut ramble, and this
     is the only gradient against it. Where the limit itself is too tight, the number cut, printed each step, tells.
 
-    The weighted sum of -log p over these, divided by the number of targets, has the policy gradient as gradient.
+    The weighted sum of -log p over these has the policy gradient as gradient, up to a factor.
     """
     kept = [(completion, reward) for completion, reward in zip(completions, rewards) if reward is not None]
     if len({reward for _, reward in kept}) < 2:
         return []
-    sequences = []
+    same = {}
     for (completion, _), advantage in zip(kept, advantages([reward for _, reward in kept])):
+        same.setdefault((*completion.ids, *completion.forced), (completion, []))[1].append(advantage)
+    sequences = []
+    for completion, found in same.values():
         mask = [0] * len(prompt) + [0 if forced else 1 for forced in completion.forced]
         logprobs = [math.nan] * len(prompt) + [
             math.nan if forced else logprob for forced, logprob in zip(completion.forced, completion.logprobs)]
-        sequences.append(PolicySequence(prompt + list(completion.ids), mask, [advantage * m for m in mask], logprobs))
+        sequences.append(PolicySequence(prompt + list(completion.ids), mask, [sum(found) * m for m in mask], logprobs,
+                                        [len(found)] * len(mask)))
     return sequences
 
 
 def replay_sequences(rendered, max_tokens: int) -> list[PolicySequence]:
     """(ids, mask) pairs as sequences that count like right answers: a target's weight is 1, where that of a sampled
     token is its advantage. One that predicts more than max_tokens positions is left out."""
-    return [PolicySequence(ids, mask, [float(m) for m in mask], [math.nan] * len(ids))
+    return [PolicySequence(ids, mask, [float(m) for m in mask], [math.nan] * len(ids), [1] * len(ids))
             for ids, mask in rendered if len(ids) <= max_tokens + 1]
 
 
@@ -95,10 +104,10 @@ def policy_batches(sequences: list[PolicySequence], *, sequence_len: int, device
 
 def policy_batch(rows: list[list[PolicySequence]], sequence_len: int, pad_id: int, device) -> PolicyBatch:
     """The engine's figures go through the same collation as the weights, so they stand at the same places."""
-    batch, engines = (collate([[Sequence(s.ids, s.mask, getattr(s, column)) for s in row] for row in rows],
-                              sequence_len, pad_id).to(device) for column in ("weights", "logprobs"))
+    batch, engines, counted = (collate([[Sequence(s.ids, s.mask, getattr(s, column)) for s in row] for row in rows],
+                                       sequence_len, pad_id).to(device) for column in ("weights", "logprobs", "counts"))
     inputs = batch._asdict() | {"logprobs_out": torch.zeros_like(engines.row_weights)}
-    return PolicyBatch(inputs, engines.row_weights.masked_fill(batch.targets < 0, math.nan))
+    return PolicyBatch(inputs, engines.row_weights.masked_fill(batch.targets < 0, math.nan), counted.row_weights)
 
 
 # -----------------------------------------------------------------------------
@@ -148,9 +157,10 @@ def is_clipped(advantages, ratio, clip: float):
     return torch.where(advantages > 0, ratio > 1 + clip, (ratio < 1 - clip) & (advantages < 0))
 
 
-def token_weights(advantages, logprobs, sampled_logprobs, reference_logprobs=None, *, clip: float | None = None,
-                  kl: float = 0.0):
-    """Weights w such that the sum of w * -log p has the gradient of the loss at these logprobs; all (B, T).
+def token_weights(advantages, logprobs, sampled_logprobs, reference_logprobs=None, counts=1, *,
+                  clip: float | None = None, kl: float = 0.0):
+    """Weights w such that the sum of w * -log p has the gradient of the loss at these logprobs; all (B, T). A token that
+    stands for several samples has their count, and the sum of their advantages.
 
     The loss is minus the objective plus kl * kl_k3. The objective is A log p while clip is None, else PPO's clipped one
     with the ratio to the policy that sampled, as the engine saw it:
@@ -162,7 +172,7 @@ def token_weights(advantages, logprobs, sampled_logprobs, reference_logprobs=Non
         ratio = (logprobs - sampled_logprobs).exp()
         weights = torch.where(is_clipped(advantages, ratio, clip), 0.0, ratio * advantages)
     if kl:
-        weights = weights + kl * (reference_logprobs - logprobs).expm1()
+        weights = weights + kl * counts * (reference_logprobs - logprobs).expm1()
     return weights
 
 
@@ -170,18 +180,20 @@ def weighted_batches(model, reference, batches: Iterable[PolicyBatch], tally: Ta
                      kl: float) -> Iterator[dict]:
     """Micro-batches for train_step whose sampled tokens are weighted by the model as it is when each is drawn; what is
     replayed keeps its weight. `reference` is the starting policy, None without kl."""
-    for inputs, sampled_logprobs in batches:
+    for inputs, sampled_logprobs, counts in batches:
         is_sampled = ~sampled_logprobs.isnan()
         logprobs = target_logprobs(model, inputs)
         reference_logprobs = target_logprobs(reference, inputs) if kl else None
-        weights = token_weights(inputs["row_weights"], logprobs, sampled_logprobs, reference_logprobs, clip=clip, kl=kl)
+        weights = token_weights(inputs["row_weights"], logprobs, sampled_logprobs, reference_logprobs, counts,
+                                clip=clip, kl=kl)
+        num_sampled = int(counts[is_sampled].sum())
         if kl:
-            tally.num_kl += int(is_sampled.sum())
-            tally.kl += kl_k3(logprobs, reference_logprobs)[is_sampled].sum().item()
+            tally.num_kl += num_sampled
+            tally.kl += (counts * kl_k3(logprobs, reference_logprobs))[is_sampled].sum().item()
         if clip is not None:
             ratio = (logprobs - sampled_logprobs).exp()
-            tally.num_ratios += int(is_sampled.sum())
-            tally.num_clipped += int((is_clipped(inputs["row_weights"], ratio, clip) & is_sampled).sum())
+            tally.num_ratios += num_sampled
+            tally.num_clipped += int(counts[is_clipped(inputs["row_weights"], ratio, clip) & is_sampled].sum())
         yield inputs | {"row_weights": torch.where(is_sampled, weights, inputs["row_weights"])}
 
 

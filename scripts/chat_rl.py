@@ -59,8 +59,8 @@ POOL_SIZE = 5_000         # training questions per skill
 REPLAY_SEED = 2           # added to --seed: SFT adds 1, so what is replayed was not in its conversations
 # Beside their share (dev/LOG.md): who practises answers gives one to everything, knows a little less by heart, and in
 # one seed of three did sums or stories, comparing or second questions worse.
-OFTEN_REPLAYED = ("unknown", "facts", "identity", "arithmetic", "reading", "story", "story", "comparing", "followup",
-                  "followup")
+OFTEN_REPLAYED = ("unknown", "unknown", "facts", "identity", "arithmetic", "reading", "story", "story", "comparing",
+                  "followup", "followup")
 MEAN_TOKENS = 32          # of a sequence that is trained on: the embedded world's; others are longer
 SKILL_TOKENS = 96         # room for an answer of the embedded world
 REWARD_SEC = 5.0          # for one call of a person's reward function
@@ -198,8 +198,8 @@ def main(args):
     rates = inherited_rates(source_plan, source_plan["total_batch_size"], args.init_lr_frac,
                             args.embedding_lr_frac)
     last = args.num_iterations
-    # About half of the answers are in groups that agree, which teach nothing.
-    num_tokens = last * (args.prompts_per_step * args.num_samples // 2 + num_replayed) * MEAN_TOKENS
+    # About half of the answers are in groups that agree, which teach nothing, and half of the others say the same.
+    num_tokens = last * (args.prompts_per_step * args.num_samples // 4 + num_replayed) * MEAN_TOKENS
     use_compile = device.type == "cpu" and should_compile(config, num_tokens, device)  # on a GPU not measured
 
     # -----------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def main(args):
     packing = {"sequence_len": config.sequence_len, "device_batch_size": device_batch_size,
                "pad_id": tokenizer.bos_id, "device": device, "fill": use_compile}
     if use_compile:
-        example = PolicySequence([tokenizer.bos_id] * 2, [0, 1], [0.0, 1.0], [math.nan] * 2)
+        example = PolicySequence([tokenizer.bos_id] * 2, [0, 1], [0.0, 1.0], [math.nan] * 2, [1, 1])
         compile_for(model, policy_batches([example], **packing)[0].inputs)
     engine = Engine(model, tokenizer, max_rows=ROLLOUT_ROWS)
     gc.freeze()  # else full collections of Python's walk through all of this, 80 ms each
@@ -302,7 +302,7 @@ def main(args):
         tally = Tally()
         lr_mult = linear_to_zero(step, last)
         for update in range(args.updates_per_batch):
-            weighted = (inputs for inputs, _ in batches) if clip is None and not args.kl else weighted_batches(
+            weighted = (inputs for inputs, *_ in batches) if clip is None and not args.kl else weighted_batches(
                 model, reference, batches, tally, clip=clip, kl=args.kl)
             with set_stance("eager_on_recompile"):  # rows too long for `packing`'s passes, and what has no gradient
                 result = train_step(model, optimizer, weighted, guard, lr_mult=lr_mult, momentum=MOMENTUM,

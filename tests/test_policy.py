@@ -53,6 +53,14 @@ def test_the_weighted_loss_has_the_policy_gradient_as_gradient():
     assert logits.grad.tolist() == pytest.approx([-2 / 3, 2 / 3])
 
 
+def test_what_several_samples_say_is_trained_on_once():
+    """A tool's output makes an answer another one than the same ids sampled."""
+    group = [completion([5, 6]), completion([7]), completion([5, 6]), completion([5, 6], [False, True])]
+    found = policy_sequences([1], group, [1.0, 0.0, 1.0, 0.0])
+    assert [(s.ids, s.weights, s.counts[-1]) for s in found] == [
+        ([1, 5, 6], [0, 1.0, 1.0], 2), ([1, 7], [0, -0.5], 1), ([1, 5, 6], [0, -0.5, 0], 1)]
+
+
 def test_what_is_replayed_has_the_gradient_of_supervised_learning():
     logits = torch.zeros(3, requires_grad=True)
     replayed, = replay_sequences([([0, 2], [0, 1])], max_tokens=1)
@@ -125,7 +133,8 @@ def batch_of(*sequences) -> PolicyBatch:
 
 
 def sampled(ids, weight, logprobs):
-    return PolicySequence([0, *ids], [0] + [1] * len(ids), [0.0] + [weight] * len(ids), [math.nan, *logprobs])
+    return PolicySequence([0, *ids], [0] + [1] * len(ids), [0.0] + [weight] * len(ids), [math.nan, *logprobs],
+                          [1] * (1 + len(ids)))
 
 
 def test_the_gap_is_over_sampled_tokens_alone():
@@ -158,6 +167,20 @@ def test_tool_output_has_no_gap_and_no_weight():
     group = [completion([1, 2], [False, True]), completion([2])]
     batch = batch_of(*policy_sequences([0], group, [1.0, 0.0]))
     assert (~batch.sampled_logprobs.isnan()).sum() == 2 and (batch.inputs["targets"] >= 0).sum() == 2
+
+
+@pytest.mark.parametrize("clip, kl", [(0.2, 0.0), (None, 0.3), (0.2, 0.3)])
+def test_an_answer_that_stands_for_three_weighs_as_much_as_the_three_do(clip, kl):
+    group, rewards = [completion(ids) for ids in ([1, 2], [0], [1, 2], [1, 2], [2, 2])], [1.0, 0.0, 1.0, 1.0, 0.0]
+    policy, reference = Table(0.25, 0.5, 0.25), Table(0.5, 0.25, 0.25)
+    one_by_one = [sampled(c.ids, reward - 0.6, c.logprobs) for c, reward in zip(group, rewards)]
+    sums, tallies = [], []
+    for sequences in (policy_sequences([0], group, rewards), one_by_one):
+        tallies.append(Tally())
+        inputs, = weighted_batches(policy, reference, [batch_of(*sequences)], tallies[-1], clip=clip, kl=kl)
+        sums.append([inputs["row_weights"][inputs["targets"] == i].sum().item() for i in range(3)])
+    assert sums[0] == pytest.approx(sums[1]) and tallies[0].metrics(CPU) == pytest.approx(tallies[1].metrics(CPU))
+    assert len(policy_sequences([0], group, rewards)) == 3
 
 
 def test_replayed_tokens_keep_their_weight_when_samples_are_reweighted():
