@@ -1,5 +1,5 @@
-"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, the last word of a sentence, letters
-counted or made capital, number words in digits, by walking a syntax tree.
+"""The calculator tool: arithmetic, comparing, sorting, the first few of a list, letters counted or made capital,
+number words in digits, by walking a syntax tree.
 
 Nothing is evaluated: a node that is not in the table is refused. That makes it safe on text a model
 wrote, in any thread (upstream's version sets SIGALRM, which fails off the main thread, and calls eval).
@@ -10,10 +10,8 @@ wrote, in any thread (upstream's version sets SIGALRM, which fails off the main 
     ('89', '40, 12, 5')
     >>> calculate('argmax({"Ann":31,"Bob":7})'), calculate("31<7"), calculate('"Rome"=="Paris"'), calculate('"owl".upper()')
     ('Ann', 'False', 'False', 'OWL')
-    >>> calculate('digits("four")'), calculate('digits("A book costs 60 coins")')
+    >>> calculate('digits("four")'), calculate('digits(" 60")')
     ('4', '60')
-    >>> calculate('"A cow says moo".split()[-1].upper()'), calculate('"A cow says moo".split()[-1:]*2')
-    ('MOO', 'moo, moo')
     >>> calculate('sorted(" goat, bee".split(","))'), calculate('" red, blue, green".split(",")[:2]'), calculate('" ho"*3')
     ('bee, goat', 'red, blue', 'ho ho ho')
 """
@@ -47,12 +45,10 @@ def calculate(expression: str) -> str:
     """The value of `expression` as text; integers, and floats that are integers, without a decimal point.
 
     Accepts numbers, + - * / // % and parentheses, max and min of two and more, "text".count("t"), and as a whole: two
-    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), digits("four legs"), the one
-    number of a text, words up to twenty, "text"*3, sorted([...]) of numbers, with reverse=True too, argmax({...}) and
-    argmin({...}), the first name of the largest or the smallest number, sorted("text, text".split(",")), by the
-    alphabet, "text, text".split(",")[:2], the first ones, "some words".split()[-1], the last word, with .upper() and
-    .lower() too, and "some words".split()[-1:]*2, the last word so many times. A text that comes out has no space
-    around it. Raises CalculatorError otherwise.
+    numbers with < or > between them, two texts with ==, "text".upper() and .lower(), digits("four") up to twenty,
+    "text"*3, sorted([...]) of numbers, with reverse=True too, argmax({...}) and argmin({...}), the first name of the
+    largest or the smallest number, sorted("text, text".split(",")), by the alphabet, and "text, text".split(",")[:2],
+    the first ones. A text that comes out has no space around it. Raises CalculatorError otherwise.
     """
     if len(expression) > MAX_CHARS:
         raise CalculatorError("expression too long")
@@ -74,15 +70,11 @@ def _result(node: ast.AST) -> str:
             return ", ".join(_sorted(items, keywords))
         case ast.Call(func=ast.Name(id="argmax" | "argmin" as name), args=[ast.Dict() as named], keywords=[]):
             return _name_of(EXTREMES[name.removeprefix("arg")], named)
-        case ast.Call(func=ast.Attribute(value=text, attr="upper" | "lower" as name), args=[], keywords=[]):
-            return {"upper": str.upper, "lower": str.lower}[name](_text(text)).strip()
-        case ast.Subscript(value=words, slice=ast.UnaryOp() as last):
-            return _last_word(words, last)
-        case ast.BinOp(left=ast.Subscript(value=words, slice=ast.Slice(lower=last, upper=None, step=None)),
-                       op=ast.Mult(), right=right):
-            return ", ".join([_last_word(words, last)] * min(_count(right), MAX_CHARS))[:MAX_CHARS].strip()
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="upper" | "lower" as name),
+                      args=[], keywords=[]):
+            return {"upper": text.upper, "lower": text.lower}[name]().strip()
         case ast.Call(func=ast.Name(id="digits"), args=[ast.Constant(value=str() as text)], keywords=[]):
-            return _digits(text)
+            return _digits(text.strip().lower())
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mult(), right=right):
             return (text * min(_count(right), MAX_CHARS)).strip()[:MAX_CHARS]
         case ast.Call(func=ast.Name(id="sorted"), args=[ast.Call() as split], keywords=[]):
@@ -119,29 +111,11 @@ def _value(node: ast.AST) -> int | float:
     raise CalculatorError("not an expression")
 
 
-def _text(node: ast.AST) -> str:
-    match node:
-        case ast.Constant(value=str() as text):
-            return text
-        case ast.Subscript(value=words, slice=last):
-            return _last_word(words, last)
-    raise CalculatorError("not an expression")
-
-
-def _last_word(words: ast.AST, last: ast.AST | None) -> str:
-    """Of "some words".split(), with -1 for `last`."""
-    match words, last:
-        case (ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="split"), args=[], keywords=[]),
-              ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1))) if text.strip():
-            return text.split()[-1]
-    raise CalculatorError("not an expression")
-
-
-def _digits(text: str) -> str:
-    """The number of a text that has one."""
-    match [word for word in re.findall(r"\w+", text.lower()) if word in NUMBER_WORDS or re.fullmatch("[0-9]+", word)]:
-        case [word]:
-            return str(NUMBER_WORDS.index(word)) if word in NUMBER_WORDS else word
+def _digits(word: str) -> str:
+    if word in NUMBER_WORDS:
+        return str(NUMBER_WORDS.index(word))
+    if re.fullmatch(r"[0-9]+", word):
+        return word
     raise CalculatorError("not a number")
 
 

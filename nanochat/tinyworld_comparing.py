@@ -291,10 +291,9 @@ def told_chain(rng, split, names) -> tuple[str, list[str], tuple, tuple, dict[st
 
 
 def two_or_three_people(rng, split):
-    """Who is oldest, or, in training, older. Of a chain it says first who is in the middle, the one who was named
-    twice, then what was told of that one and the winner, as the exercises practise it. Where a name is copied it stands
-    where it stood: behind a space in the call, as in the telling, and first in the answer, as in the result. With and
-    without a space it is other tokens."""
+    """Who is oldest, or, in training, older. Of a chain it says first who is in the middle, the one who was named twice:
+    then either end is one step away. Where a name is copied it stands where it stood: behind a space in the call, as in
+    the telling, and first in the answer, as in the result. With and without a space it is other tokens."""
     are_two = split == "train" and rng.random() < 0.3
     names = [name for name, _ in people(rng, split, 2 if are_two else 3)]
     tell_of = rng.choice((told_numbers, told_numbers, told_chain))
@@ -304,18 +303,17 @@ def two_or_three_people(rng, split):
     words, winner = rng.choice(((most, ranked[-1]), (least, ranked[0])))
     word = rng.choice(words)
     content = f"The {word} is {winner}."
-    middle, more = ("", "") if numbers or are_two else (ranked[1], most[0].removesuffix("st") + "r")
+    middle = "" if numbers or are_two else ranked[1]
     if numbers:
         call = whose_extreme(words == most, {f" {name}": number for name, number in numbers.items()})
         content = with_tool(call, f"{{r}} is the {word}.")
     elif middle:
-        told_of_it = f"{middle} is {more} than" if words == least else f"The one who is {more} than {middle} is"
-        content = f"In the middle is {middle}. {told_of_it} {winner}, so the {word} is {winner}."
+        content = f"In the middle is {middle}, so the {word} is {winner}."
     form = rng.choice(PEOPLE_ASKS.train) if are_two else PEOPLE_ASKS.draw(rng, split)  # of three, some of the others say
     question = capital(say(rng, form, told=told, most=word))
     return Item(turns(question, content), winner, {
         "kind": "people" if numbers else "people in a chain", "words": list(words), "yes": "", "middle": middle,
-        "more": more, "rivals": [name for name in names if name != winner], "question": question})
+        "rivals": [name for name in names if name != winner], "question": question})
 
 
 # -----------------------------------------------------------------------------

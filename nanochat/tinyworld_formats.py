@@ -1,8 +1,8 @@
 """Answers in an asked format: a fact as somebody wants it, a list of so many things, a word said so many times.
 
 What is said is known from elsewhere, how it is said is learned here. Held out are the pair of content and format, and
-some wordings. The calculator does what a small model cannot see: which word is the last, letters of a token made
-capital, how many things have been said.
+some wordings. The calculator does what a small model cannot see: letters of a token made capital, how many things
+have been said.
 """
 
 import functools
@@ -82,8 +82,7 @@ YES_FORMS = {  # kind: an answer that is not this one is false beyond doubt, whi
     "capital": "Is {y} the capital of {x}?", "opposite": "Is {y} the opposite of {x}?", "sound": "Does {x} say {y}?",
     "baby": "Is a young {n} called {y}?", "after": "Is {y} the day after {x}?", "before": "Is {y} the day before {x}?",
     "month": "Is {y} the month after {x}?", "season": "Is {x} in {y}?", "pet": "Does {x} have {y}?"}
-LAST_WORD = {  # format: what is done to a sentence that ends with the answer
-    "word": "[-1]", "twice": "[-1:]*2", "capital letters": "[-1].upper()", "small letters": "[-1].lower()"}
+CASES = {"capital letters": "upper", "small letters": "lower"}
 
 
 @functools.cache
@@ -123,17 +122,16 @@ def yes_or_no(rng, kind, key) -> tuple[str, str]:
 
 
 def in_format(rng, form, kind, key, start) -> str | list[dict]:
-    """The answer that is right in this format. What is known is a sentence: a word of it at the start of an answer, in
-    capital letters or as 4 for four is another token, which was never said of that thing, and of pairs that are held
-    out a third to a half came out as something else. So the calculator gets the sentence and takes the word out."""
-    sentence = fact_sentences(kind, key)[0]
-    known = sentence.rstrip(".")
+    """The answer that is right in this format. Capital and small letters and digits are the calculator's: to a model a
+    word in capital letters is another one, which nobody ever said, and so is 4 for four. It gets the word behind a space,
+    as it is known."""
+    answer, sentence = bare(FACTS[kind].answers[key]), rng.choice(fact_sentences(kind, key)[:2])
     if form == "number":
-        return with_tool(f'digits("{known}")', "{r}")
-    if form in LAST_WORD:
-        return with_tool(f'"{known}".split(){LAST_WORD[form]}', "{r}")
-    return {"sentence": sentence, "full stop": sentence, "exclamation": known + "!",
-            "start": f"{start}, {lower_start(sentence, kind)}"}[form]
+        return with_tool(f'digits(" {answer}")', "{r}")
+    if form in CASES:
+        return with_tool(f'" {answer}".{CASES[form]}()', "{r}")
+    return {"word": capital(answer), "sentence": sentence, "full stop": sentence,
+            "exclamation": sentence.rstrip(".") + "!", "twice": f"{capital(answer)}, {answer}.", "start": f"{start}, {lower_start(sentence, kind)}"}[form]
 
 
 def formatted_fact(rng, split, form) -> Item:
@@ -259,7 +257,7 @@ def said_often(rng, split, form) -> Item:
 
 FORM_MAKERS = dict.fromkeys(FORMATS, formatted_fact) | dict.fromkeys(LIST_ASKS, formatted_list) | {"often": said_often}
 
-HARD_FORMS = {"start": 2, "often": 2}  # trained on as many times as often
+HARD_FORMS = {"capital letters": 2, "word": 2, "twice": 2, "number": 2, "often": 2}  # trained on as many times as often
 
 
 def is_new(it: Item) -> bool:

@@ -193,10 +193,8 @@ def grade_comparing(answer, meta, text):
     if yes and " ".join(words(said)) in BARE_YES[yes[1]]:
         return True
     if meta.get("middle"):
-        middle, end = meta["middle"].lower(), answer.lower()
-        told = rf"(the one who is {meta['more']} than {middle} is|{middle} is {meta['more']} than) {end}"
-        between = rf"(in the middle is {middle}|{middle} is (in the middle|between them))"
-        said = re.sub(rf"^{between}(\. {told})?, so ", "", said)
+        middle = re.escape(meta["middle"].lower())
+        said = re.sub(rf"^(in the middle is {middle}|{middle} is (in the middle|between them)), so ", "", said)
     for rival in meta["rivals"]:
         said = re.sub(rf"(?<=(?:er|re|ss) than )(an? |the )?{re.escape(rival.lower())}\b", "", said)
     listed = {w for w in words(said) if w.isdigit()} - {answer} or re.search(r"\b(and|both|same|equal\w*)\b", said)

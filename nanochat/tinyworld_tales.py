@@ -38,7 +38,7 @@ TREASURES = {
     "cake": "was enough for the whole village", "clock": "sang a song at noon", "crown": "fitted every head",
     "blanket": "was as soft as a cloud"}
 GROWN = "apple pear lemon carrot potato turnip flower rose sunflower tree leaf nut bone egg".split()
-MORE_TREASURES = GROWN + """lantern sword shield violin guitar trumpet wand cloak bottle bucket bag box doll pen
+MORE_TREASURES = GROWN + """lantern sword shield violin guitar trumpet wand cloak bottle bucket bag box doll robot pen
 pencil brush scarf shirt shoe boot sock cup plate spoon pot pan wheel cart sledge spade hammer nail pie pancake sandwich
 pizza loaf carpet chair table bed flag puzzle necklace ribbon telescope camera watch piano bicycle wagon car train
 ship plane rocket picture poem""".split()

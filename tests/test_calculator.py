@@ -26,10 +26,6 @@ def test_integers_agree_with_python():
     ("argmin({'a': 2 - 9, 'b c': 5})", "a"),
     ('argmax({"first":4,"second":4})', "first"), ("17 > 89", "False"), ("2+2<5", "True"), ("5<5", "False"),
     ('"Rome"=="Paris"', "False"), ("'a b' == 'a b'", "True"), ('" Rome".upper()', "ROME"), ('"Ä b!".lower()', "ä b!"),
-    ('digits("A week has seven days")', "7"), ("digits('60 coins.')", "60"),
-    ('"A cow says moo".split()[-1]', "moo"), ("' the city  Rome '.split()[-1].upper()", "ROME"),
-    ('"Be Kind".split()[-1].lower()', "kind"),
-    ('"A cow says moo".split()[-1:]*2', "moo, moo"), ('"moo".split()[-1:] * 0', ""),
     ('" red, blue, green".split(",")[:2]', "red, blue"), ("'a-b'.split('-')[:7]", "a, b"), ('"a".split(",")[:0]', "")])
 def test_worked_values(expression, value):
     """10.0 where training says 10 was upstream's #786."""
@@ -48,10 +44,6 @@ def test_worked_values(expression, value):
     "sorted([1], **{'reverse': True})", "1 + sorted([1])", "sorted([1]) * 9", "sum(1, 2)", "max.__class__",
     "1 < 2 < 3", "1 <= 2", "1 == 1", "1 is 1", "'a' == 1", "'a' != 'b'", "'a' == 'a' == 'a'", "'a' < 'b'",
     "digits('many')", "digits('')", "digits('1.5')", "digits('²')", "digits(4)", "digits('four') + 1", "digits('a', 'b')",
-    "digits('one or two')", "digits('one costs 60 coins')", "''.split()[-1]", "' '.split()[-1:]*2", "'a b'.split()[-2]",
-    "'a b'.split()[+1]", "'a b'.split()[1]", "'a b'.split(' ')[-1]", "'ab'[-1]", "'a b'.split()[-1:]",
-    "'a b'.split()[-1:-1]*2", "'a b'.split()[-1:1]*2", "'a b'.split()[-1]*2", "'a b'.split()[-1].title()", "'a b'.split()[-1].upper().lower()",
-    "'a b'.split()[-1] + 'c'", "'a b'.split()[-1:]*1.5", "'a b'.split()[-1] == 'b'", "'a b'.split()[-1][-1]",
     "'a' * True", "'a'.split(',')[:True]", "'a'.split(',')[:]", "(1 < 2) + 1", "max(1 < 2, 3)", "argmax({})", "argmax({1: 2})",
     "argmax({'a': 'b'})", "argmax({'a': 1, **{}})", "argmax({'a': 1, 2: 3})", "argmax([1, 2])", "argmax({'a': 1}, 2)",
     "argmax({'a': 1}) + 1", "argmax({'a', 'b'})", "argmax(*[{'a': 1}])", "argmax({b'a': 1})", "{'a': 1}", "argmax({None: 1})",
@@ -81,7 +73,6 @@ def test_numbers_stay_small_however_they_are_multiplied():
 
 def test_a_text_is_said_no_oftener_than_a_line_holds():
     assert calculate("'ab'*99999999999999999999") == "ab" * 100
-    assert calculate("'ab'.split()[-1:]*99999999999999999999") == ("ab, " * 50).strip()
 
 
 def test_works_off_the_main_thread():

@@ -180,8 +180,7 @@ MORE = pair("132", "45", ["more"], kind="number")
 CLARA = ("comparing", "Clara", {"kind": "people", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
                                 "question": "Anna is 9. Clara is 30. Ben is 2. Who is the oldest?"})
 CHAIN = ("comparing", "Clara", {"kind": "people in a chain", "rivals": ["Anna", "Ben"], "words": ["oldest"], "yes": "",
-                                "middle": "Anna", "more": "older",
-                                "question": "Clara is older than Anna. Anna is older than Ben. Who is oldest?"})
+                                "middle": "Anna", "question": "Clara is older than Anna. Anna is older than Ben. Who is oldest?"})
 SORTED = ("comparing", "9, 12, 40", {"kind": "order of numbers", "rivals": [], "words": [], "yes": "",
                                      "question": "Sort 12, 40 and 9."})
 LUCK = ("unknown", "", {"kind": "future", "question": "Will it rain tomorrow?"})
@@ -206,7 +205,6 @@ LEGS = told("number", ("parts", "legs of a spider"), "eight")
     (CLARA, "Clara is the oldest of them."), (SORTED, "9, 12, 40"), (SORTED, "9 12 40."),
     (SORTED, "In order: 9, 12 and 40."), (CHAIN, "Clara."), (CHAIN, "Anna is in the middle, so the oldest is Clara."),
     (CHAIN, "In the middle is Anna, so the oldest is Clara."),
-    (CHAIN, "In the middle is Anna. The one who is older than Anna is Clara, so the oldest is Clara."),
     (LUCK, "I don't know."), (LUCK, "I cannot tell. Nobody can know the future."), (LUCK, "I have no idea."),
     (LUCK, "Sorry, I do not know that. You have not told me."), (LUCK, "I can't know that, I never learned it."),
     (LUCK, "I don't know that, I'm sorry."), (LUCK, "I do not know. That is not in my small world."),
@@ -241,9 +239,6 @@ def test_right_answers_in_free_wording_pass(case, text):
     (CLARA, "Clara is the youngest."),
     (CHAIN, "Ben is in the middle, so the oldest is Clara."), (CHAIN, "Anna is in the middle, so the oldest is Anna."),
     (CHAIN, "In the middle is Ben, so the oldest is Clara."), (CHAIN, "In the middle is Anna, so the oldest is Anna."),
-    (CHAIN, "In the middle is Anna. The one who is older than Anna is Ben, so the oldest is Clara."),
-    (CHAIN, "In the middle is Anna. The one who is older than Ben is Clara, so the oldest is Clara."),
-    (CHAIN, "In the middle is Anna. Anna is older than Ben, so the oldest is Clara."),
     (CHAIN, "Anna is in the middle."), (CHAIN, "Clara is older, so Anna."), (CLARA, "Clara is in the middle, so Anna."),
     (CLARA, "Anna is older than Clara."), (CLARA, "The oldest."), (CLARA, "Not Clara."), (CLARA, "Clara, Anna, Ben."),
     (SORTED, "12, 9, 40"), (SORTED, "9, 12"), (SORTED, "40, 12, 9"), (SORTED, "9, 12, 40, 12"), (SORTED, "9, 12, 41"),
