@@ -34,7 +34,7 @@ def build_parser():
     parser.add_argument("--model-tag", help="its name (default: the newest)")
     parser.add_argument("--depth", type=int, default=4, help="layers of the model with random weights (default 4)")
     parser.add_argument("--skill", default="format", help="what is asked (default format)")
-    parser.add_argument("--prompts", type=int, default=64, help="default 64, as in a step of the quickstart")
+    parser.add_argument("--prompts", type=int, default=128, help="default 128, as in a step of the quickstart")
     parser.add_argument("--num-samples", type=int, default=8, help="answers to each (default 8)")
     parser.add_argument("--max-new-tokens", type=int, default=48, help="of an answer (default 48)")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each way (default 5)")
