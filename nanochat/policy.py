@@ -28,12 +28,12 @@ SHORT_ROW = 256  # on a CPU: every position of a row is multiplied with all othe
 
 class PolicySequence(NamedTuple):
     """A packing.Sequence with what the engine said of it: log p per id, NaN where nothing was sampled, and how many
-    samples each id stands for."""
+    samples it stands for."""
     ids: list[int]
     mask: list[int]
     weights: list[float]
     logprobs: list[float]
-    counts: list[int]
+    count: int = 1
 
 
 class PolicyBatch(NamedTuple):
@@ -67,23 +67,25 @@ def policy_sequences(prompt: list[int], completions, rewards: list[float | None]
     kept = [(completion, reward) for completion, reward in zip(completions, rewards) if reward is not None]
     if len({reward for _, reward in kept}) < 2:
         return []
-    same = {}
+    answers = {}  # each different one, and the advantages of those who gave it
     for (completion, _), advantage in zip(kept, advantages([reward for _, reward in kept])):
-        same.setdefault((*completion.ids, *completion.forced), (completion, []))[1].append(advantage)
+        key = tuple(completion.ids), tuple(completion.forced)
+        answers.setdefault(key, (completion, []))[1].append(advantage)
     sequences = []
-    for completion, found in same.values():
+    for completion, found in answers.values():
+        weight = sum(found)
         mask = [0] * len(prompt) + [0 if forced else 1 for forced in completion.forced]
         logprobs = [math.nan] * len(prompt) + [
             math.nan if forced else logprob for forced, logprob in zip(completion.forced, completion.logprobs)]
-        sequences.append(PolicySequence(prompt + list(completion.ids), mask, [sum(found) * m for m in mask], logprobs,
-                                        [len(found)] * len(mask)))
+        sequences.append(PolicySequence(prompt + list(completion.ids), mask, [weight * m for m in mask], logprobs,
+                                        len(found)))
     return sequences
 
 
 def replay_sequences(rendered, max_tokens: int) -> list[PolicySequence]:
     """(ids, mask) pairs as sequences that count like right answers: a target's weight is 1, where that of a sampled
     token is its advantage. One that predicts more than max_tokens positions is left out."""
-    return [PolicySequence(ids, mask, [float(m) for m in mask], [math.nan] * len(ids), [1] * len(ids))
+    return [PolicySequence(ids, mask, [float(m) for m in mask], [math.nan] * len(ids))
             for ids, mask in rendered if len(ids) <= max_tokens + 1]
 
 
@@ -103,9 +105,11 @@ def policy_batches(sequences: list[PolicySequence], *, sequence_len: int, device
 
 
 def policy_batch(rows: list[list[PolicySequence]], sequence_len: int, pad_id: int, device) -> PolicyBatch:
-    """The engine's figures go through the same collation as the weights, so they stand at the same places."""
-    batch, engines, counted = (collate([[Sequence(s.ids, s.mask, getattr(s, column)) for s in row] for row in rows],
-                                       sequence_len, pad_id).to(device) for column in ("weights", "logprobs", "counts"))
+    """The engine's figures and the counts go through the same collation as the weights, so they stand at the same
+    places."""
+    columns = (lambda s: s.weights), (lambda s: s.logprobs), (lambda s: [s.count] * len(s.ids))
+    batch, engines, counted = (collate([[Sequence(s.ids, s.mask, column(s)) for s in row] for row in rows],
+                                       sequence_len, pad_id).to(device) for column in columns)
     inputs = batch._asdict() | {"logprobs_out": torch.zeros_like(engines.row_weights)}
     return PolicyBatch(inputs, engines.row_weights.masked_fill(batch.targets < 0, math.nan), counted.row_weights)
 
@@ -122,7 +126,7 @@ class Tally:
         self.num_ratios, self.num_clipped = 0, 0   # once an update
 
     def add_gap(self, batch: PolicyBatch):
-        """After the first update's pass, whose model was the one that sampled."""
+        """After the first update's pass, whose model was the one that sampled; each different answer once."""
         logprobs, sampled_logprobs = batch.inputs["logprobs_out"], batch.sampled_logprobs
         gap = (logprobs - sampled_logprobs)[~sampled_logprobs.isnan()].abs()
         if gap.numel():

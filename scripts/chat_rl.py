@@ -233,7 +233,7 @@ def main(args):
     packing = {"sequence_len": config.sequence_len, "device_batch_size": device_batch_size,
                "pad_id": tokenizer.bos_id, "device": device, "fill": use_compile}
     if use_compile:
-        example = PolicySequence([tokenizer.bos_id] * 2, [0, 1], [0.0, 1.0], [math.nan] * 2, [1, 1])
+        example = PolicySequence([tokenizer.bos_id] * 2, [0, 1], [0.0, 1.0], [math.nan] * 2)
         compile_for(model, policy_batches([example], **packing)[0].inputs)
     engine = Engine(model, tokenizer, max_rows=ROLLOUT_ROWS)
     gc.freeze()  # else full collections of Python's walk through all of this, 80 ms each

@@ -57,7 +57,7 @@ def test_what_several_samples_say_is_trained_on_once():
     """A tool's output makes an answer another one than the same ids sampled."""
     group = [completion([5, 6]), completion([7]), completion([5, 6]), completion([5, 6], [False, True])]
     found = policy_sequences([1], group, [1.0, 0.0, 1.0, 0.0])
-    assert [(s.ids, s.weights, s.counts[-1]) for s in found] == [
+    assert [(s.ids, s.weights, s.count) for s in found] == [
         ([1, 5, 6], [0, 1.0, 1.0], 2), ([1, 7], [0, -0.5], 1), ([1, 5, 6], [0, -0.5, 0], 1)]
 
 
@@ -133,8 +133,7 @@ def batch_of(*sequences) -> PolicyBatch:
 
 
 def sampled(ids, weight, logprobs):
-    return PolicySequence([0, *ids], [0] + [1] * len(ids), [0.0] + [weight] * len(ids), [math.nan, *logprobs],
-                          [1] * (1 + len(ids)))
+    return PolicySequence([0, *ids], [0] + [1] * len(ids), [0.0] + [weight] * len(ids), [math.nan, *logprobs])
 
 
 def test_the_gap_is_over_sampled_tokens_alone():
