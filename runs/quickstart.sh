@@ -25,7 +25,7 @@ CHAT_EVAL=""
 # In so short a run the exercises gain 7 points of reading and cost 3 to 10 of six others (dev/LOG.md).
 use_quick_settings() {
     EXERCISES=""
-    SFT="--source base --init-lr-frac 0.8 --embedding-lr-frac 1.6 --save-every 200 --num-iterations 800" # of 1,555
+    SFT="--source base --init-lr-frac 0.8 --embedding-lr-frac 1.6 --save-every 200 --num-iterations 800" # of 1,580
     RL_STEPS=40
 }
 
