@@ -222,7 +222,7 @@ forget_stale_files() {
 
 say_how_long() { # of the embedded world, measured (dev/LOG.md); your own data may be of any size
     [ -z "$OWN$SMOKE" ] && [ ! -e "$NANOCHAT_BASE_DIR/runs/rl/$TAG/result.json" ] || return 0
-    say "" "On two cores all of it takes some 12 to 20 minutes if they multiply bfloat16 (AMX, AVX512-BF16), else an" \
+    say "" "On two cores all of it takes some 16 to 20 minutes if they multiply bfloat16 (AMX, AVX512-BF16), else an" \
         "hour or more; --quick takes about half of that. Ctrl-C stops it and keeps what is done: the same command goes on."
 }
 
